@@ -1,0 +1,161 @@
+package engine
+
+import (
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// phases spread the sources of a pacer over the 20 ms.
+const phases = 20
+
+// pacer is one goroutine that moves all armed sources of its legs on an
+// absolute schedule: source of phase p at every p + k·20 ms. It sleeps while
+// none is armed. It makes only non-blocking writes.
+type pacer struct {
+	stop  chan struct{}
+	ended chan struct{}
+	bell  chan struct{}
+
+	// armed counts the armed sources of each phase, at least.
+	armed [phases]atomic.Int64
+
+	// Guarded by mu.
+	mu      sync.Mutex
+	started bool
+	closed  bool
+	next    int // phase of the next source
+	sources [phases][]*Source
+}
+
+func newPacer() *pacer {
+	return &pacer{stop: make(chan struct{}), ended: make(chan struct{}), bell: make(chan struct{}, 1)}
+}
+
+// arm asks for the source to be moved at its next turn.
+func (p *pacer) arm(s *Source) {
+	if !s.armed.CompareAndSwap(false, true) {
+		return
+	}
+	phase := s.phase.Load()
+	if phase < 0 {
+		if phase = p.add(s); phase < 0 {
+			return
+		}
+	}
+	// After s.armed: collect clears the count before it looks at the flags.
+	p.armed[phase].Add(1)
+	select {
+	case p.bell <- struct{}{}:
+	default:
+	}
+}
+
+// add puts the source on the schedule for good.
+func (p *pacer) add(s *Source) int32 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed || s.closed.Load() {
+		return -1
+	}
+	if !p.started {
+		p.started = true
+		go p.run()
+	}
+	phase := p.next
+	p.next = (p.next + 1) % phases
+	p.sources[phase] = append(p.sources[phase], s)
+	s.phase.Store(int32(phase))
+	return int32(phase)
+}
+
+// drop forgets a source.
+func (p *pacer) drop(s *Source) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	phase := s.phase.Load()
+	if phase < 0 {
+		return
+	}
+	if i := slices.Index(p.sources[phase], s); i >= 0 {
+		p.sources[phase] = slices.Delete(p.sources[phase], i, i+1)
+	}
+}
+
+func (p *pacer) close() {
+	p.mu.Lock()
+	started := p.started
+	closed := p.closed
+	p.closed = true
+	p.mu.Unlock()
+	if closed {
+		return
+	}
+	close(p.stop)
+	if started {
+		<-p.ended
+	}
+}
+
+// run is the pacer's goroutine. The thread is its own, so that a sleep on the
+// kernel's absolute clock wakes nobody else late.
+func (p *pacer) run() {
+	defer close(p.ended)
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var due []*Source
+	turn := Now()/phaseNanos + 1
+	for {
+		at, ok := p.nextTurn(turn)
+		if !ok {
+			select {
+			case <-p.bell:
+				turn = max(turn, Now()/phaseNanos+1)
+				continue
+			case <-p.stop:
+				return
+			}
+		}
+		sleepUntil(at * phaseNanos)
+		select {
+		case <-p.stop:
+			return
+		default:
+		}
+		turn = at + 1
+		due = p.collect(int(at%phases), due[:0])
+		for _, s := range due {
+			s.tick.Store(true)
+			s.run()
+			s.marks.fire(s.leg, Now())
+		}
+	}
+}
+
+const phaseNanos = slotNanos / phases
+
+// nextTurn returns the first turn from turn on that has a source.
+func (p *pacer) nextTurn(turn int64) (int64, bool) {
+	for i := range int64(phases) {
+		if p.armed[(turn+i)%phases].Load() > 0 {
+			return turn + i, true
+		}
+	}
+	return 0, false
+}
+
+// collect disarms the armed sources of a phase and returns them: the run of
+// each arms it again if something is left. They are run without the lock,
+// since callbacks may close their leg.
+func (p *pacer) collect(phase int, due []*Source) []*Source {
+	p.armed[phase].Store(0)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range p.sources[phase] {
+		if s.armed.Swap(false) {
+			due = append(due, s)
+		}
+	}
+	return due
+}

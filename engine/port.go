@@ -1,0 +1,80 @@
+package engine
+
+import "fmt"
+
+// Outlet is where the frames of a source leave: the sending half of a
+// connection. The source calls it from one goroutine at a time, whichever
+// that is; it must not block.
+type Outlet interface {
+	// SendFrame takes 20 ms of audio. It returns false when the peer is not
+	// reading: the frame stays queued and is offered again within 20 ms.
+	SendFrame(samples *[320]int16) bool
+	// SendFlush tells the peer to drop what it has not played. False as
+	// above.
+	SendFlush() bool
+}
+
+// Port is the right of one connection to produce into a leg. Its methods must
+// only be called from the connection's reading goroutine.
+type Port struct {
+	leg *Leg
+}
+
+// Attach gives a connection the leg: out takes what the source sends (nil:
+// nothing may be sent). It fails with ErrAttached while another connection
+// holds it and ErrClosed after Close. The caller must Detach.
+func (l *Leg) Attach(out Outlet) (*Port, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.ended:
+		return nil, ErrClosed
+	case l.port != nil:
+		return nil, ErrAttached
+	}
+	l.port = &Port{leg: l}
+	if l.clock.end > 0 {
+		l.clock.reconnected()
+	}
+	l.source.attach(out)
+	return l.port, nil
+}
+
+// Detach gives the leg back; nothing may be produced after it. arrival is Now
+// when the connection ended.
+func (p *Port) Detach(arrival int64) {
+	l := p.leg
+	l.source.attach(nil)
+	for _, r := range *l.renders.Load() {
+		r.end(arrival)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.port = nil
+	if l.ended {
+		l.endTaps()
+	}
+}
+
+// Render returns the render context of a speaker, announcing a new one; an
+// empty id is the mix. It does not keep rawID. It fails with ErrTooManySpeakers.
+func (p *Port) Render(rawID []byte, arrival int64) (*Render, error) {
+	l := p.leg
+	if r := l.byRawID[string(rawID)]; r != nil {
+		return r, nil
+	}
+	if n := len(l.byRawID); n >= l.cfg.MaxSpeakers {
+		l.refused.Add(1)
+		return nil, fmt.Errorf("%w: %d", ErrTooManySpeakers, n)
+	}
+	l.clock.arrival = l.begin(arrival)
+	return l.announce(string(rawID)), nil
+}
+
+// DTMF tells the app of a key.
+func (p *Port) DTMF(tone byte, speaker string) {
+	p.leg.dtmf.Add(1)
+	if fn := p.leg.cfg.OnDTMF; fn != nil {
+		fn(tone, speaker)
+	}
+}

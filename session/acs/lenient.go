@@ -1,0 +1,140 @@
+package acs
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// number is an integer that may come as a string. null and "" are 0.
+type number int
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *number) UnmarshalJSON(b []byte) error {
+	s := string(b)
+	if len(b) > 1 && b[0] == '"' {
+		if err := json.Unmarshal(b, &s); err != nil {
+			return err
+		}
+	}
+	if s == "null" || s == "" {
+		return nil
+	}
+	v, err := strconv.ParseInt(s, 10, 32)
+	if err != nil {
+		return &json.UnmarshalTypeError{Value: clip(string(b)), Type: reflect.TypeFor[int32]()}
+	}
+	*n = number(v)
+	return nil
+}
+
+// text is a string that may come as a number.
+type text string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *text) UnmarshalJSON(b []byte) error {
+	switch b[0] {
+	case '"':
+		var s string
+		if err := json.Unmarshal(b, &s); err != nil {
+			return err
+		}
+		*t = text(s)
+		return nil
+	case 'n':
+		return nil
+	case '{', '[', 't', 'f':
+		return &json.UnmarshalTypeError{Value: clip(string(b)), Type: reflect.TypeFor[string]()}
+	}
+	*t = text(b)
+	return nil
+}
+
+// stamp is a time of an event. One that cannot be read is zero rather than an
+// error: an event must not be lost for its ornament.
+type stamp time.Time
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *stamp) UnmarshalJSON(b []byte) error {
+	var str string
+	if json.Unmarshal(b, &str) != nil {
+		return nil
+	}
+	if t, err := time.Parse(time.RFC3339Nano, str); err == nil {
+		*s = stamp(t.UTC())
+	}
+	return nil
+}
+
+// unmarshal decodes exactly one JSON value and words the error with the field
+// and the value that are wrong.
+func unmarshal(b []byte, v any) error {
+	err := json.Unmarshal(b, v)
+	var wrong *json.UnmarshalTypeError
+	var syntax *json.SyntaxError
+	switch {
+	case errors.As(err, &wrong) && wrong.Field != "":
+		return fmt.Errorf("%s: cannot be %s", wrong.Field, wrong.Value)
+	case errors.As(err, &wrong):
+		return fmt.Errorf("cannot be %s", wrong.Value)
+	case errors.As(err, &syntax):
+		return fmt.Errorf("%w (byte %d)", err, syntax.Offset)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("unexpected end of JSON input")
+	}
+	return err
+}
+
+// elements splits a JSON array into its values; a single object is an array
+// of one.
+func elements(body []byte) ([]json.RawMessage, error) {
+	trimmed := bytes.TrimSpace(body)
+	if len(trimmed) == 0 {
+		return nil, errors.New("body is empty")
+	}
+	if trimmed[0] == '{' {
+		var one json.RawMessage
+		if err := unmarshal(trimmed, &one); err != nil {
+			return nil, fmt.Errorf("body: %w", err)
+		}
+		return []json.RawMessage{one}, nil
+	}
+	var all []json.RawMessage
+	if err := unmarshal(trimmed, &all); err != nil {
+		return nil, fmt.Errorf("body: %w", err)
+	}
+	if all == nil {
+		return nil, errors.New("body is null, want an array of events")
+	}
+	return all, nil
+}
+
+// first returns the first of ss that is not empty.
+func first(ss ...string) string {
+	for _, s := range ss {
+		if s != "" {
+			return s
+		}
+	}
+	return ""
+}
+
+// clip shortens s to what an error message should carry of foreign input.
+func clip(s string) string { return clipTo(s, 64) }
+
+func clipTo(s string, n int) string {
+	if len(s) <= n {
+		return strings.ToValidUTF8(s, "\uFFFD")
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return strings.ToValidUTF8(s[:n], "\uFFFD") + "…"
+}

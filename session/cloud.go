@@ -1,0 +1,209 @@
+// Package session is the call control plane: it creates and answers calls at
+// a cloud, follows their state, and binds each to the leg that carries its
+// media. It never touches a sample and knows no vendor's JSON: the clouds are
+// bodies of Cloud, in the packages below this one.
+package session
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/mixminus/mixminus/engine"
+)
+
+// Cloud is what the session layer asks of a call service. Its methods block
+// until the service has answered, retry by the service's own rules, and
+// return a *Error for whatever the service refused. They are safe for
+// concurrent use.
+type Cloud interface {
+	// Name is the cloud's name in the control API and in recordings: "acs".
+	Name() string
+	// Create places a call. Everything in req.Body goes to the service as
+	// it is, but for the media configuration and callback address, which
+	// are added where the body has none.
+	Create(ctx context.Context, req CreateRequest) (Connection, error)
+	// Answer takes an incoming call.
+	Answer(ctx context.Context, in Incoming, m MediaRequest) (Connection, error)
+	// Reject declines an incoming call; reason is the cloud's own word
+	// (ACS: none, busy, forbidden), empty for the cloud's default.
+	Reject(ctx context.Context, in Incoming, reason string) error
+	// Redirect sends an incoming call to someone else.
+	Redirect(ctx context.Context, in Incoming, target Identity) error
+	// Get fetches the call's properties.
+	Get(ctx context.Context, callID string) (Connection, error)
+	// HangUp leaves the call; forEveryone ends it for all.
+	HangUp(ctx context.Context, callID string, forEveryone bool) error
+}
+
+// MediaRequest says what media a call asks the cloud for.
+type MediaRequest struct {
+	// URL is where the cloud brings the media. It holds a secret.
+	URL string
+	// CallbackURL is where the cloud posts the call's events.
+	CallbackURL string
+	// Channels is one mixed stream or one per speaker.
+	Channels engine.Channels
+	// SampleRate on the wire in Hz: 16000 or 24000; 0 means 16000.
+	SampleRate int
+	// Bidirectional lets the bot speak.
+	Bidirectional bool
+	// DTMF asks for key presses on the media stream.
+	DTMF bool
+	// OperationContext comes back in the call's events.
+	OperationContext string
+}
+
+// CreateRequest places a call.
+type CreateRequest struct {
+	// Body is the cloud's own create request, a JSON object.
+	Body  json.RawMessage
+	Media MediaRequest
+}
+
+// Identity is a party of a call.
+type Identity struct {
+	// RawID is the cloud's full identifier: "8:acs:…", "4:+1425…".
+	RawID string `json:"raw_id"`
+	// Name is what to show, when the cloud tells one.
+	Name string `json:"name,omitempty"`
+}
+
+// Incoming is a call that rings.
+type Incoming struct {
+	// Cloud that brought it.
+	Cloud string `json:"cloud"`
+	// ID names the ringing in logs and in the control API (ACS: the
+	// correlationId, else the serverCallId).
+	ID string `json:"id"`
+	// Context is the opaque token that answering hands back
+	// (ACS: incomingCallContext). It is a secret.
+	Context string    `json:"-"`
+	From    Identity  `json:"from"`
+	To      Identity  `json:"to"`
+	Arrived time.Time `json:"arrived"`
+}
+
+// Connection is what a cloud tells of a call.
+type Connection struct {
+	// CallID is the cloud's id of our connection (ACS: callConnectionId).
+	CallID string `json:"call_id"`
+	// GroupID is the id all parties' connections share (ACS: serverCallId).
+	GroupID       string     `json:"group_id,omitempty"`
+	CorrelationID string     `json:"correlation_id,omitempty"`
+	State         CallState  `json:"state"`
+	Source        Identity   `json:"source"`
+	Targets       []Identity `json:"targets,omitempty"`
+}
+
+// CallState ranks the states of a call; a call never goes back.
+type CallState int
+
+// The ranks, lowest first.
+const (
+	StateNew CallState = iota
+	StateConnecting
+	StateConnected
+	StateDisconnecting
+	StateDisconnected
+)
+
+var stateNames = [...]string{"new", "connecting", "connected", "disconnecting", "disconnected"}
+
+func (s CallState) String() string {
+	if s < 0 || int(s) >= len(stateNames) {
+		return fmt.Sprintf("CallState(%d)", int(s))
+	}
+	return stateNames[s]
+}
+
+// MarshalText makes the state readable in JSON.
+func (s CallState) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// EventKind says what a Notice tells.
+type EventKind int
+
+// Kinds of notices. A cloud's event that has no kind here arrives as
+// EventOther with its Type and Raw.
+const (
+	EventOther EventKind = iota
+	EventConnected
+	EventDisconnected
+	EventParticipants
+	EventMediaStarted
+	EventMediaStopped
+	EventMediaFailed
+	EventCreateFailed
+	EventAnswerFailed
+)
+
+// Notice is one event that a cloud posted about a call. Notices come
+// duplicated, late and out of order.
+type Notice struct {
+	Kind EventKind
+	// Type is the cloud's own name of the event.
+	Type string
+	// ID is the message id; duplicates are dropped by it. May be empty.
+	ID     string
+	CallID string
+	Time   time.Time
+	// Code, SubCode and Message are the cloud's result information.
+	Code, SubCode int
+	Message       string
+	// OperationContext is what the request that this answers carried.
+	OperationContext string
+	// Participants of an EventParticipants: the whole roster.
+	Participants []Participant
+	// Raw is the event as it came.
+	Raw json.RawMessage
+}
+
+// Participant is one row of a call's roster.
+type Participant struct {
+	Identity
+	Muted  bool `json:"muted,omitempty"`
+	OnHold bool `json:"on_hold,omitempty"`
+}
+
+// Error is a cloud's refusal.
+type Error struct {
+	Cloud string
+	// Op is the operation that failed: "create", "answer", …
+	Op string
+	// Status is the HTTP status, 0 when none came.
+	Status int
+	// Code and SubCode are the cloud's own.
+	Code    string
+	SubCode int
+	Message string
+	// RequestID is what the vendor's support asks for.
+	RequestID string
+	// Retryable: the same request may succeed later.
+	Retryable bool
+	// Err is the cause when no response came.
+	Err error
+}
+
+func (e *Error) Error() string {
+	if e.Err != nil {
+		return fmt.Sprintf("%s: %s: %v", e.Cloud, e.Op, e.Err)
+	}
+	return fmt.Sprintf("%s: %s: HTTP %d, code %q, subcode %d: %s", e.Cloud, e.Op, e.Status, e.Code, e.SubCode, e.Message)
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Errors on which a caller can act.
+var (
+	// ErrUnknownCall: no call of that id is live here.
+	ErrUnknownCall = errors.New("session: unknown call")
+	// ErrAnswerDeadline: the call rang longer than the cloud allows.
+	ErrAnswerDeadline = errors.New("session: answer deadline passed")
+	// ErrDecided: the ringing call was answered, rejected or redirected already.
+	ErrDecided = errors.New("session: incoming call already decided")
+	// ErrClosed: the manager is closed.
+	ErrClosed = errors.New("session: closed")
+)

@@ -1,0 +1,55 @@
+// Package transport holds the words that all transports share: what the
+// session layer asks of whoever moves bytes between a network and a leg. The
+// drivers are the packages below; none knows the state of a call.
+package transport
+
+import "github.com/mixminus/mixminus/engine"
+
+// Stream says how the audio of a leg travels.
+type Stream struct {
+	// SampleRate on the wire in Hz: 16000 or 24000; 0 means 16000.
+	SampleRate int
+	// Bidirectional: the leg's source context may send.
+	Bidirectional bool
+	// OnUp and OnDown tell that a connection began to carry the leg, and
+	// that it ended with err (nil for a close in good order). They are
+	// called on the connection's goroutine and must not block.
+	OnUp   func()
+	OnDown func(err error)
+}
+
+// Transport gives legs an address that a cloud can be sent to.
+type Transport interface {
+	// Open mints an address for leg. It does no I/O, so it is ready before
+	// the cloud is asked to dial: a cloud that is faster than its own
+	// response finds the leg.
+	Open(leg *engine.Leg, s Stream) (Endpoint, error)
+}
+
+// Endpoint is a minted address. Its methods are safe for concurrent use.
+type Endpoint interface {
+	// URL is what the cloud dials. It holds a secret: never log it.
+	URL() string
+	// Bind tells which call the address belongs to, once that is known: a
+	// connection that names another is refused from then on.
+	Bind(callID string)
+	// Drain accepts no further connection and returns when the standing one
+	// has ended, or after 500 ms, when it is closed.
+	Drain()
+	Stats() Stats
+}
+
+// Stats counts what happened at an endpoint.
+type Stats struct {
+	// Connections accepted, one after the other.
+	Connections int64 `json:"connections"`
+	// Refused upgrades: wrong token, wrong call, not a WebSocket.
+	Refused int64 `json:"refused"`
+	// Messages in and out on the wire.
+	MessagesIn  int64 `json:"messages_in"`
+	MessagesOut int64 `json:"messages_out"`
+	// BadMessages could not be understood, by reason.
+	BadMessages map[string]int64 `json:"bad_messages,omitempty"`
+	// Connected: a connection stands now.
+	Connected bool `json:"connected"`
+}
