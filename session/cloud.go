@@ -122,6 +122,17 @@ func (s CallState) String() string {
 // MarshalText makes the state readable in JSON.
 func (s CallState) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
+// UnmarshalText reads what MarshalText wrote.
+func (s *CallState) UnmarshalText(b []byte) error {
+	for i, name := range stateNames {
+		if name == string(b) {
+			*s = CallState(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("session: call state %q: want one of %q", b, stateNames)
+}
+
 // EventKind says what a Notice tells.
 type EventKind int
 
@@ -154,6 +165,9 @@ type Notice struct {
 	Message       string
 	// OperationContext is what the request that this answers carried.
 	OperationContext string
+	// Sequence orders the rosters of a call: one that is lower than the
+	// greatest seen is stale and dropped. 0 where the cloud tells none.
+	Sequence int64
 	// Participants of an EventParticipants: the whole roster.
 	Participants []Participant
 	// Raw is the event as it came.

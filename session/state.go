@@ -1,0 +1,362 @@
+package session
+
+import (
+	"errors"
+	"time"
+)
+
+// The call machine: everything a call does, as a function of what happens to
+// it. It is driven by one goroutine (call.go), which tells it events (event.go),
+// performs the actions it returns in their order, and tells it what came of
+// them.
+//
+//	 dialled ── openMedia ── opened ─── post create ─┐
+//	                                                 ├─▶ connecting ─▶ connected
+//	 rang ─ decided ─ openMedia ─ opened ─ post answer ┘      │            │
+//	  │ reject, redirect, deadline                            │ hang-up    │
+//	  ▼                                                       ▼            ▼
+//	 disconnecting ◀──────────────────────────────────────────┴────────────┘
+//	  │ the cloud said so, or has taken our word, or refused it
+//	  ▼
+//	 disconnected ── drain the media ── close it ── finish
+//
+// States have ranks: a notice or response of a lower rank changes nothing,
+// and disconnected is final. So notices may come late, twice, out of order,
+// or before the response that they belong to.
+
+// Limits of the machine's timers and memory.
+const (
+	// answerLimit is how long a cloud lets a call ring for an application.
+	answerLimit = 15 * time.Second
+	// endLimit is how long a hang-up that the cloud has taken may wait for
+	// the event that tells the end.
+	endLimit = 5 * time.Second
+	// drainLimit guards against a transport that does not keep to the
+	// 500 ms of transport.Endpoint.Drain.
+	drainLimit = time.Second
+	// probeEvery is how often a call without media is asked whether it
+	// still exists: the event that told its end may have been lost.
+	probeEvery = 30 * time.Second
+	// seenNotices is how many message ids a call remembers.
+	seenNotices = 128
+)
+
+// machine is one call. The zero value of every field but the static ones is
+// its beginning. Not safe for concurrent use.
+type machine struct {
+	// Static.
+	direction    Direction
+	cloud        string
+	answerWithin time.Duration // 0 means answerLimit
+
+	state CallState
+	conn  Connection // CallID empty until the cloud has told it
+	err   error      // why the call ended
+
+	ringing bool // until the app has decided or the deadline passed
+	opening bool // until opened
+	media   bool // openMedia was asked for and not refused
+	up      bool // a connection carries the media
+	over    bool // finish was returned
+
+	asked    bool  // somebody here hung up
+	everyone bool  // for everyone
+	owed     bool  // the hang-up is to be posted once the call id is known
+	roster   int64 // greatest Notice.Sequence of a roster
+	seen     recent[string, struct{}]
+
+	now time.Time
+	out []action
+}
+
+// step tells the machine what happened and returns what to do. The slice is
+// valid until the next step.
+func (m *machine) step(ev event, now time.Time) []action {
+	m.now, m.out = now, m.out[:0]
+	if m.over {
+		return nil
+	}
+	switch ev := ev.(type) {
+	case dialled:
+		m.open()
+	case rang:
+		m.ringing = true
+		m.arm(timerAnswer, orDefault(m.answerWithin, answerLimit))
+	case decided:
+		m.decide(ev)
+	case opened:
+		m.mediaOpened(ev.err)
+	case succeeded:
+		m.succeed(ev.cmd, ev.conn)
+	case failed:
+		m.fail(ev.cmd, ev.err)
+	case noticed:
+		m.notice(ev.Notice)
+	case mediaTurned:
+		m.turn(ev)
+	case hangUpAsked:
+		m.hangUp(ev)
+	case fired:
+		m.fire(ev.timer)
+	case drained:
+		m.close()
+	}
+	return m.out
+}
+
+// decide obeys the first decision while the call rings. The deadline stays
+// armed until an answer is posted.
+func (m *machine) decide(d decided) {
+	switch {
+	case !m.ringing:
+	case d.cmd == cmdAnswer:
+		m.ringing = false
+		m.open()
+	default:
+		m.decline(d)
+	}
+}
+
+func (m *machine) decline(d decided) {
+	m.ringing, m.opening = false, false
+	m.disarm(timerAnswer)
+	m.enter(StateDisconnecting)
+	m.do(post{cmd: d.cmd, reason: d.reason, target: d.target})
+}
+
+func (m *machine) open() {
+	m.opening, m.media = true, true
+	m.do(openMedia{})
+}
+
+// mediaOpened posts what the leg was opened for: from here on the cloud may
+// dial, before its own response and before any notice.
+func (m *machine) mediaOpened(err error) {
+	if err != nil {
+		m.media = false
+	}
+	switch {
+	case !m.opening: // hung up meanwhile
+	case err != nil && m.direction == DirectionIncoming:
+		m.err = err
+		m.decline(decided{cmd: cmdReject})
+	case err != nil:
+		m.end(err)
+	default:
+		m.opening = false
+		m.disarm(timerAnswer)
+		m.enter(StateConnecting)
+		cmd := cmdCreate
+		if m.direction == DirectionIncoming {
+			cmd = cmdAnswer
+		}
+		m.do(post{cmd: cmd})
+	}
+}
+
+func (m *machine) succeed(cmd command, conn Connection) {
+	if m.state == StateDisconnected {
+		return
+	}
+	switch cmd {
+	case cmdCreate, cmdAnswer:
+		m.conn = conn
+		m.do(bind{conn.CallID})
+		if m.owed {
+			m.postHangUp()
+		}
+		m.probe(probeEvery)
+		m.advance(conn.State)
+	case cmdReject, cmdRedirect:
+		m.end(nil)
+	case cmdHangUp:
+		m.arm(timerEnd, endLimit)
+	case cmdGet:
+		m.probe(probeEvery)
+		m.advance(conn.State)
+	}
+}
+
+func (m *machine) fail(cmd command, err error) {
+	switch {
+	case m.state == StateDisconnected:
+	case cmd == cmdGet && !gone(err):
+		m.probe(probeEvery)
+	case (cmd == cmdGet || cmd == cmdHangUp) && gone(err):
+		m.end(nil)
+	default:
+		// A hang-up that is refused ends the call here all the same: its
+		// media is closed and no other is let in.
+		m.end(err)
+	}
+}
+
+// notice obeys what the cloud tells, once per message id. Nothing that it
+// tells before we asked it for anything can be about this call.
+func (m *machine) notice(n Notice) {
+	stale := n.Kind == EventParticipants && n.Sequence != 0 && n.Sequence < m.roster
+	if m.state == StateNew || stale || n.ID != "" && !m.seen.add(n.ID, struct{}{}, seenNotices) {
+		m.do(ignore{n})
+		return
+	}
+	m.do(tellNotice{n})
+	switch n.Kind {
+	case EventConnected:
+		m.advance(StateConnected)
+	case EventDisconnected:
+		m.endBy("call", n)
+	case EventCreateFailed:
+		m.endBy("create", n)
+	case EventAnswerFailed:
+		m.endBy("answer", n)
+	case EventParticipants:
+		m.roster = max(m.roster, n.Sequence)
+		m.do(tellRoster{n.Participants})
+	case EventMediaFailed:
+		m.do(tellMedia{m.up, m.errorOf("media", n)})
+	}
+}
+
+// endBy ends the call as a notice says. What follows our own hang-up is no
+// failure, nor is an ordinary end.
+func (m *machine) endBy(op string, n Notice) {
+	if m.asked || op == "call" && n.Code < 400 {
+		m.end(nil)
+		return
+	}
+	m.end(m.errorOf(op, n))
+}
+
+func (m *machine) errorOf(op string, n Notice) error {
+	return &Error{Cloud: m.cloud, Op: op, Status: n.Code, SubCode: n.SubCode, Message: n.Message}
+}
+
+// turn notes whether media flows. The loss of a connection does not end the
+// call: the cloud dials again, and if it does not, the probe finds out why.
+func (m *machine) turn(ev mediaTurned) {
+	m.up = ev.up
+	m.do(tellMedia(ev))
+	if m.up {
+		m.disarm(timerProbe)
+	} else {
+		m.probe(probeEvery)
+	}
+}
+
+func (m *machine) hangUp(ev hangUpAsked) {
+	if m.err == nil && m.state < StateDisconnected {
+		m.err = ev.cause
+	}
+	m.asked, m.everyone = true, m.everyone || ev.forEveryone
+	switch {
+	case m.state >= StateDisconnecting: // asked before, or over
+	case m.state == StateNew && m.direction == DirectionIncoming:
+		m.decline(decided{cmd: cmdReject})
+	case m.state == StateNew: // nothing was posted
+		m.end(nil)
+	case m.conn.CallID == "":
+		m.owed = true
+		m.enter(StateDisconnecting)
+	default:
+		m.enter(StateDisconnecting)
+		m.postHangUp()
+	}
+}
+
+func (m *machine) postHangUp() {
+	m.owed = false
+	m.do(post{cmd: cmdHangUp, callID: m.conn.CallID, forEveryone: m.everyone})
+}
+
+func (m *machine) fire(t timer) {
+	switch t {
+	case timerAnswer:
+		m.err = ErrAnswerDeadline
+		m.decline(decided{cmd: cmdReject})
+	case timerProbe:
+		m.do(post{cmd: cmdGet, callID: m.conn.CallID})
+	case timerEnd:
+		m.end(nil)
+	case timerDrain:
+		m.close()
+	}
+}
+
+// probe asks after the call in d, if it is one to ask after.
+func (m *machine) probe(d time.Duration) {
+	if m.conn.CallID != "" && !m.up && m.state < StateDisconnecting {
+		m.arm(timerProbe, d)
+	}
+}
+
+// advance follows what the cloud says the state is, upwards only.
+func (m *machine) advance(s CallState) {
+	switch {
+	case s == StateDisconnected:
+		m.end(nil)
+	case s == StateDisconnecting && m.state < s:
+		m.enter(s)
+		m.arm(timerEnd, endLimit)
+	case s > m.state:
+		m.enter(s)
+	}
+}
+
+// enter moves to a higher state.
+func (m *machine) enter(s CallState) {
+	m.state = s
+	if s >= StateDisconnecting {
+		m.disarm(timerProbe)
+	}
+	m.do(tellState{s})
+}
+
+// end is the way into the final state; err is why, unless that is known.
+func (m *machine) end(err error) {
+	if m.state == StateDisconnected {
+		return
+	}
+	if m.err == nil {
+		m.err = err
+	}
+	m.ringing, m.opening = false, false
+	m.disarm(timerAnswer)
+	m.disarm(timerEnd)
+	m.enter(StateDisconnected)
+	if !m.media {
+		m.finish()
+		return
+	}
+	m.do(drainMedia{})
+	m.arm(timerDrain, drainLimit)
+}
+
+func (m *machine) close() {
+	m.disarm(timerDrain)
+	m.do(closeMedia{})
+	m.finish()
+}
+
+func (m *machine) finish() {
+	m.over = true
+	m.do(finish{})
+}
+
+func (m *machine) do(a action) { m.out = append(m.out, a) }
+
+func (m *machine) arm(t timer, d time.Duration) { m.do(arm{t, m.now.Add(d)}) }
+
+func (m *machine) disarm(t timer) { m.do(disarm{t}) }
+
+// gone reports whether a cloud knows no call of that id.
+func gone(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Status == 404
+}
+
+func orDefault(d, def time.Duration) time.Duration {
+	if d > 0 {
+		return d
+	}
+	return def
+}
