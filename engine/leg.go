@@ -270,9 +270,9 @@ func (l *Leg) fail(err error) {
 		l.endTaps()
 	}
 	l.mu.Unlock()
-	close(l.done)
-	l.source.close()
 	l.engine.forget(l)
+	l.source.close()
+	close(l.done)
 }
 
 // endTaps ends the inbound taps. Guarded by mu; nobody produces any more.

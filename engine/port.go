@@ -56,6 +56,10 @@ func (p *Port) Detach(arrival int64) {
 	}
 }
 
+// Lookup returns the render context of a speaker that was announced, nil for
+// any other.
+func (p *Port) Lookup(rawID []byte) *Render { return p.leg.byRawID[string(rawID)] }
+
 // Render returns the render context of a speaker, announcing a new one; an
 // empty id is the mix. It does not keep rawID. It fails with ErrTooManySpeakers.
 func (p *Port) Render(rawID []byte, arrival int64) (*Render, error) {

@@ -185,6 +185,21 @@ func (r *Render) Append(samples []int16, c Chunk) {
 	}
 }
 
+// Follows reports whether c would be placed directly behind what came before:
+// for transports whose decoders keep state that must not cross a gap. Same
+// goroutine as Slot.
+func (r *Render) Follows(c Chunk) bool {
+	p := r.place
+	if !p.started || p.outages < len(r.leg.clock.outages) {
+		return false
+	}
+	if !c.HasTimestamp {
+		return true
+	}
+	to, _, _ := p.follow(c.Timestamp)
+	return to == p.pos
+}
+
 // end completes a frame that is partly filled, with zeros: the connection is
 // over and nothing will follow soon.
 func (r *Render) end(arrival int64) {
