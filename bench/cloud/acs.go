@@ -1,0 +1,270 @@
+package cloud
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// maxBody bounds a request's body, in bytes.
+const maxBody = 1 << 20
+
+const connectionsPath = "/calling/callConnections"
+
+// operation is one of the REST API. Its handler returns the response, and what
+// is to be done once that has been sent.
+type operation struct {
+	name, method, action string
+	ofCall               bool // the path names a call
+	repeatable           bool
+	since2026            bool
+	handle               func(*Server, *request) (*response, func())
+}
+
+// request is one that was authenticated and routed.
+type request struct {
+	version string
+	body    []byte
+	call    *Call // for operations of a call
+}
+
+// operations are those of Call Automation that the emulator has, in both
+// versions unless said otherwise.
+var operations = []operation{
+	{name: "create", method: "POST", repeatable: true, handle: (*Server).create},
+	{name: "answer", method: "POST", action: "answer", repeatable: true, handle: (*Server).answer},
+	{name: "reject", method: "POST", action: "reject", repeatable: true, handle: (*Server).reject},
+	{name: "redirect", method: "POST", action: "redirect", repeatable: true, handle: (*Server).redirect},
+	{name: "get", method: "GET", ofCall: true, handle: (*Server).get},
+	{name: "hangup", method: "DELETE", ofCall: true, handle: (*Server).hangUp},
+	{name: "terminate", method: "POST", action: "terminate", ofCall: true, repeatable: true, handle: (*Server).hangUp},
+	{name: "startMediaStreaming", method: "POST", action: "startMediaStreaming", ofCall: true, since2026: true, handle: (*Server).startStreaming},
+	{name: "stopMediaStreaming", method: "POST", action: "stopMediaStreaming", ofCall: true, since2026: true, handle: (*Server).stopStreaming},
+}
+
+var operationNames = []string{
+	"create", "answer", "reject", "redirect", "get", "hangup", "terminate", "startMediaStreaming", "stopMediaStreaming",
+}
+
+func knownOperation(name string) bool { return slices.Contains(operationNames, name) }
+
+// serveREST is the handler of everything below /calling that must be signed.
+func (s *Server) serveREST(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var resp *response
+	after := func() {}
+	delay := time.Duration(0)
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		resp = (&refusal{status: http.StatusRequestEntityTooLarge, code: "413", message: fmt.Sprintf("body is longer than %d bytes", maxBody)}).response()
+	case err != nil:
+		resp = badArgument("body", "%v", err).response()
+	default:
+		resp, after, delay = s.process(r, body)
+	}
+	// What follows a response must happen even if nobody waits for it.
+	defer after()
+	if delay > 0 {
+		select {
+		case <-time.After(delay):
+		case <-r.Context().Done():
+		case <-s.closing:
+		}
+	}
+	w.Header().Set("x-ms-request-id", uuid.NewString())
+	resp.write(w)
+	if err := http.NewResponseController(w).Flush(); err != nil {
+		s.log.Debug("cloud: response not flushed", "error", err)
+	}
+}
+
+// process authenticates, routes, and executes or repeats a request.
+func (s *Server) process(r *http.Request, body []byte) (resp *response, after func(), delay time.Duration) {
+	after = func() {}
+	if err := verifySignature(r, body, s.key, time.Now()); err != nil {
+		refused := &refusal{status: http.StatusUnauthorized, code: "7509", message: "Hmac Validation Error: " + err.Error()}
+		return refused.response(), after, 0
+	}
+	version := r.URL.Query().Get("api-version")
+	if !knownVersion(version) {
+		refused := &refusal{
+			status: http.StatusBadRequest, code: "UnsupportedApiVersion", target: "api-version",
+			message: fmt.Sprintf("%q: want %s or %s", version, version2022, version2026),
+		}
+		return refused.response(), after, 0
+	}
+	op, req, refused := s.route(r, version)
+	if refused != nil {
+		return refused.response(), after, 0
+	}
+	req.body = body
+	fault := s.takeFault(op.name)
+	delay = fault.Delay
+	broken := &refusal{status: fault.Status, code: fmt.Sprint(fault.Status), message: "fault by script", retryAfter: fault.RetryAfter}
+	if fault.Status != 0 && !fault.Executed {
+		return broken.response(), after, delay
+	}
+	resp, after = s.execute(op, req, r)
+	if fault.Status != 0 {
+		resp = broken.response()
+	}
+	return resp, after, delay
+}
+
+// execute runs an operation, at most once for each Repeatability-Request-ID.
+func (s *Server) execute(op *operation, req *request, r *http.Request) (*response, func()) {
+	nothing := func() {}
+	if !op.repeatable {
+		return op.handle(s, req)
+	}
+	t, replay, refused := s.repeats.begin(r.Header, printOf(r.Method, r.RequestURI, req.body), time.Now())
+	switch {
+	case refused != nil:
+		return refused.response().with(headerResult, "rejected"), nothing
+	case replay != nil:
+		return replay, nothing
+	case t == nil:
+		return op.handle(s, req)
+	}
+	resp, after := op.handle(s, req)
+	resp = resp.with(headerResult, "accepted")
+	s.repeats.finish(t, resp)
+	return resp, after
+}
+
+// route finds the operation by method and path. An action stands behind the
+// last ':', for ids come percent-encoded.
+func (s *Server) route(r *http.Request, version string) (*operation, *request, *refusal) {
+	path, action, _ := strings.Cut(strings.TrimPrefix(r.URL.EscapedPath(), connectionsPath), ":")
+	id, err := url.PathUnescape(strings.TrimPrefix(path, "/"))
+	if err != nil || strings.Contains(path[min(1, len(path)):], "/") {
+		return nil, nil, notFound("Resource " + r.URL.Path)
+	}
+	known := false
+	for i := range operations {
+		op := &operations[i]
+		if op.action != action || op.ofCall != (path != "") || op.since2026 && version == version2022 {
+			continue
+		}
+		known = true
+		if op.method != r.Method {
+			continue
+		}
+		req := &request{version: version}
+		if op.ofCall {
+			if req.call = s.live(id); req.call == nil {
+				return nil, nil, notFound(fmt.Sprintf("Call %q", id))
+			}
+		}
+		return op, req, nil
+	}
+	if known {
+		return nil, nil, &refusal{status: http.StatusMethodNotAllowed, code: "8520", message: r.Method + " is not supported here."}
+	}
+	return nil, nil, notFound("Resource " + r.URL.Path)
+}
+
+func refuse(r *refusal) (*response, func()) { return r.response(), func() {} }
+
+func (s *Server) create(req *request) (*response, func()) {
+	o, bad := parseCreate(req.version, req.body, s.Insecure)
+	if bad != nil {
+		return refuse(bad)
+	}
+	c, bad := s.newOutgoing(o)
+	if bad != nil {
+		return refuse(bad)
+	}
+	return c.accepted(http.StatusCreated, req.version)
+}
+
+func (s *Server) answer(req *request) (*response, func()) {
+	o, bad := parseAnswer(req.version, req.body, s.Insecure)
+	if bad != nil {
+		return refuse(bad)
+	}
+	c := s.ringing(o.incomingContext)
+	if c == nil {
+		return refuse(notFound("Incoming call"))
+	}
+	if bad := c.decide(&o, Result{}); bad != nil {
+		return refuse(bad)
+	}
+	return c.accepted(http.StatusOK, req.version)
+}
+
+// accepted is the response to create and answer. With the fault MediaFirst it
+// waits for the media.
+func (c *Call) accepted(status int, version string) (*response, func()) {
+	if c.hasFault(MediaFirst) {
+		select {
+		case <-c.mediaTried:
+		case <-c.ended:
+		}
+	}
+	return newResponse(status, c.properties().shape(version)), c.responseSent
+}
+
+func (s *Server) reject(req *request) (*response, func()) {
+	r, bad := parseReject(req.body)
+	if bad != nil {
+		return refuse(bad)
+	}
+	reason := r.CallRejectReason
+	if reason == "" {
+		reason = "none"
+	}
+	return s.decline(r.IncomingCallContext, Result{Code: 603, Message: "The call was rejected: " + strings.ToLower(reason) + "."})
+}
+
+func (s *Server) redirect(req *request) (*response, func()) {
+	r, bad := parseRedirect(req.body)
+	if bad != nil {
+		return refuse(bad)
+	}
+	return s.decline(r.IncomingCallContext, Result{Code: 302, Message: "The call was redirected to " + r.Target.rawID() + "."})
+}
+
+func (s *Server) decline(context string, why Result) (*response, func()) {
+	c := s.ringing(context)
+	if c == nil {
+		return refuse(notFound("Incoming call"))
+	}
+	if bad := c.decide(nil, why); bad != nil {
+		return refuse(bad)
+	}
+	return newResponse(http.StatusNoContent, nil), func() {}
+}
+
+func (s *Server) get(req *request) (*response, func()) {
+	return newResponse(http.StatusOK, req.call.properties().shape(req.version)), func() {}
+}
+
+// hangUp serves DELETE and :terminate: the bot's leg is the only one that the
+// emulator's rooms have, so that leaving it ends the call.
+func (s *Server) hangUp(req *request) (*response, func()) {
+	req.call.end(resultByBot)
+	return newResponse(http.StatusNoContent, nil), func() {}
+}
+
+func (s *Server) startStreaming(req *request) (*response, func()) { return s.stream(req, true) }
+func (s *Server) stopStreaming(req *request) (*response, func())  { return s.stream(req, false) }
+
+func (s *Server) stream(req *request, on bool) (*response, func()) {
+	r, bad := parseStream(req.body, s.Insecure)
+	if bad != nil {
+		return refuse(bad)
+	}
+	if bad := req.call.wantStream(on, r); bad != nil {
+		return refuse(bad)
+	}
+	return newResponse(http.StatusAccepted, nil), func() {}
+}

@@ -1,0 +1,5 @@
+package cloud
+
+import "net/http"
+
+func (s *Server) adminHandler() http.Handler { return http.NotFoundHandler() }

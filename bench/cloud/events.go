@@ -1,0 +1,306 @@
+package cloud
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+const (
+	eventPrefix = "Microsoft.Communication."
+	// maxEvents bounds the events of a call that wait for delivery; more are
+	// dropped, and say so in the call's log.
+	maxEvents = 256
+	// eventAttempts and eventBackoff: how often a callback is posted, and the
+	// pause after the first time, which doubles. The service's own policy is
+	// not documented.
+	eventAttempts = 4
+	eventBackoff  = 100 * time.Millisecond
+	postTimeout   = 10 * time.Second
+)
+
+// cloudEvent is the envelope of a callback (CloudEvents 1.0).
+type cloudEvent struct {
+	ID              string    `json:"id"`
+	Source          string    `json:"source"`
+	Type            string    `json:"type"`
+	Data            eventData `json:"data"`
+	Time            string    `json:"time"`
+	SpecVersion     string    `json:"specversion"`
+	DataContentType string    `json:"datacontenttype"`
+	Subject         string    `json:"subject"`
+}
+
+// eventData is the data of all events; each fills its own part.
+type eventData struct {
+	EventSource          string       `json:"eventSource,omitempty"`
+	OperationContext     string       `json:"operationContext,omitempty"`
+	ResultInformation    *Result      `json:"resultInformation,omitempty"`
+	MediaStreamingUpdate *mediaUpdate `json:"mediaStreamingUpdate,omitempty"`
+	Participants         any          `json:"participants,omitempty"`
+	SequenceNumber       int          `json:"sequenceNumber,omitempty"`
+	Type                 string       `json:"type,omitempty"` // 2022 only
+	CallConnectionID     string       `json:"callConnectionId"`
+	ServerCallID         string       `json:"serverCallId"`
+	CorrelationID        string       `json:"correlationId"`
+}
+
+// mediaUpdate tells how the media stream is.
+type mediaUpdate struct {
+	ContentType                 string `json:"contentType"`
+	MediaStreamingStatus        string `json:"mediaStreamingStatus"`
+	MediaStreamingStatusDetails string `json:"mediaStreamingStatusDetails"`
+}
+
+type participantModel struct {
+	Identifier identifier `json:"identifier"`
+	IsMuted    bool       `json:"isMuted"`
+	IsOnHold   bool       `json:"isOnHold"`
+}
+
+// known2022 are the events of 2022-04-07-preview that the emulator has; calls
+// of that version get no others.
+var known2022 = map[string]bool{"CallConnected": true, "CallDisconnected": true, "ParticipantsUpdated": true}
+
+// event shapes an event for the version that its call was made with.
+func (c *Call) event(name string, data eventData, now time.Time) cloudEvent {
+	path := "calling/callConnections/" + c.id
+	data.CallConnectionID, data.ServerCallID, data.CorrelationID = c.id, c.serverCallID, c.correlationID
+	if c.order.version == version2022 {
+		// The service of 2022 put the event's name behind the path, and in
+		// the data.
+		path += "/" + name
+		data.Type = strings.ToLower(name[:1]) + name[1:]
+		data.ResultInformation = nil
+	} else {
+		data.EventSource = path
+	}
+	return cloudEvent{
+		ID: uuid.NewString(), Source: path, Subject: path, Type: eventPrefix + name, Data: data,
+		Time:        now.UTC().Format("2006-01-02T15:04:05.0000000-07:00"),
+		SpecVersion: "1.0", DataContentType: "application/json",
+	}
+}
+
+// roster is the data of ParticipantsUpdated.
+func (c *Call) roster(ids []identifier) eventData {
+	if c.order.version == version2022 {
+		flat := make([]identifier, len(ids))
+		for i, id := range ids {
+			flat[i] = id.full()
+		}
+		return eventData{Participants: flat}
+	}
+	rows := make([]participantModel, len(ids))
+	for i, id := range ids {
+		rows[i] = participantModel{Identifier: id.full()}
+	}
+	c.sequence++
+	return eventData{Participants: rows, SequenceNumber: c.sequence}
+}
+
+// emit queues an event for delivery to uri, or to the call's own callback if
+// that is empty. It must only be called from the call's goroutine.
+func (c *Call) emit(name string, data eventData, uri string) {
+	if c.order.version == version2022 && !known2022[name] {
+		return
+	}
+	if uri == "" {
+		uri = c.order.callbackURI
+	}
+	c.events.add(posting{name: name, uri: uri, event: c.event(name, data, time.Now())}, c.faultsOf(name))
+}
+
+// posting is an event on its way.
+type posting struct {
+	name, uri string
+	event     cloudEvent
+	token     *Fault // what is wrong with its token
+}
+
+// eventQueue delivers a call's events, one after the other.
+type eventQueue struct {
+	mu      sync.Mutex
+	waiting []posting
+	held    []posting // delayed: until the next event
+	closed  bool
+	dropped int
+	sent    []EventLog
+
+	bell chan struct{} // holds one token when there is news
+}
+
+func newEventQueue() *eventQueue { return &eventQueue{bell: make(chan struct{}, 1)} }
+
+func (q *eventQueue) add(p posting, faults []Fault) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed || len(q.waiting)+len(q.held) >= maxEvents {
+		q.dropped++
+		return
+	}
+	copies, hold := 1, false
+	for _, f := range faults {
+		switch f.Kind {
+		case DuplicateEvent:
+			copies++
+		case DelayEvent:
+			hold = true
+		case BadEventToken:
+			p.token = &f
+		}
+	}
+	var out []posting
+	for range copies {
+		out = append(out, p)
+	}
+	if hold && len(q.held) == 0 {
+		q.held = out
+		return
+	}
+	q.waiting = append(append(q.waiting, out...), q.held...)
+	q.held = nil
+	q.ring()
+}
+
+// close lets the queue end once it is empty.
+func (q *eventQueue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.waiting, q.held, q.closed = append(q.waiting, q.held...), nil, true
+	q.ring()
+}
+
+func (q *eventQueue) ring() {
+	select {
+	case q.bell <- struct{}{}:
+	default:
+	}
+}
+
+// next waits for an event; ok is false once the queue is closed and empty, or
+// ctx is done.
+func (q *eventQueue) next(ctx context.Context) (p posting, ok bool) {
+	for {
+		q.mu.Lock()
+		if len(q.waiting) > 0 {
+			p, q.waiting = q.waiting[0], q.waiting[1:]
+			q.mu.Unlock()
+			return p, true
+		}
+		closed := q.closed
+		q.mu.Unlock()
+		if closed {
+			return p, false
+		}
+		select {
+		case <-q.bell:
+		case <-ctx.Done():
+			return p, false
+		}
+	}
+}
+
+func (q *eventQueue) delivered(e EventLog) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.sent = append(q.sent, e)
+}
+
+// eventLoop delivers the events of c in order, each until it is accepted or
+// has been tried often enough.
+func (c *Call) eventLoop() {
+	if !c.hasFault(EventsFirst) {
+		select {
+		case <-c.responded:
+		case <-c.server.ctx.Done():
+			return
+		}
+	}
+	for {
+		p, ok := c.events.next(c.server.ctx)
+		if !ok {
+			return
+		}
+		c.events.delivered(c.server.deliver(c.server.ctx, p))
+	}
+}
+
+// deliver posts an event, as an array of one, with a token of its own for each
+// attempt.
+func (s *Server) deliver(ctx context.Context, p posting) EventLog {
+	entry := EventLog{Type: p.event.Type, ID: p.event.ID, Time: p.event.Time, Data: marshal(p.event.Data)}
+	body := marshal([]cloudEvent{p.event})
+	pause := s.scaled(eventBackoff)
+	for {
+		entry.Attempts++
+		header := http.Header{"Content-Type": {"application/json; charset=utf-8"}}
+		var flaw TokenFlaw
+		if p.token != nil {
+			flaw = p.token.Token
+		}
+		if token := s.issuer.authorization(time.Now(), eventTokenLife, p.token != nil, flaw); token != "" {
+			header.Set("Authorization", token)
+		}
+		status, _, err := s.post(ctx, p.uri, header, body)
+		entry.Status, entry.Error = status, ""
+		if err == nil && status/100 == 2 {
+			return entry
+		}
+		entry.Error = fmt.Sprintf("HTTP %d", status)
+		if err != nil {
+			entry.Error = err.Error()
+		}
+		s.log.Info("cloud: callback refused", "event", p.event.Type, "attempt", entry.Attempts, "error", entry.Error)
+		if entry.Attempts == eventAttempts || !sleep(ctx, pause) {
+			return entry
+		}
+		pause *= 2
+	}
+}
+
+func marshal(v any) json.RawMessage {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return json.RawMessage("null") // not for our own shapes
+	}
+	return b
+}
+
+// post returns the status, and the beginning of the response's body.
+func (s *Server) post(ctx context.Context, uri string, header http.Header, body []byte) (int, []byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, postTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, uri, bytes.NewReader(body))
+	if err != nil {
+		return 0, nil, err
+	}
+	req.Header = header
+	resp, err := s.client.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	return resp.StatusCode, answer, err
+}
+
+// sleep reports whether d passed before ctx was done.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,280 @@
+package cloud
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/mixminus/mixminus/engine/pcm"
+)
+
+// Log is the truth about a call: what its speakers said, what the bot said and
+// how much of it was heard, and what was done to both on the way. A verdict can
+// be built on it without a look at the wire.
+//
+// Slots are 20 ms; positions and counts of samples are at 16 kHz. Slot 0 and
+// position 0 are the start of the media.
+type Log struct {
+	ID               string    `json:"id"` // callConnectionId
+	ServerCallID     string    `json:"server_call_id"`
+	CorrelationID    string    `json:"correlation_id"`
+	Direction        Direction `json:"direction"`
+	APIVersion       string    `json:"api_version,omitempty"`
+	OperationContext string    `json:"operation_context,omitempty"`
+	State            string    `json:"state"`
+	Ended            bool      `json:"ended"`
+	Result           Result    `json:"result"`
+	Script           string    `json:"script,omitempty"`
+
+	// Media is "mixed", "unmixed", or empty if the bot asked for none.
+	Media         string    `json:"media,omitempty"`
+	SampleRate    int       `json:"sample_rate,omitempty"` // on the wire, Hz
+	Bidirectional bool      `json:"bidirectional,omitempty"`
+	Start         time.Time `json:"start,omitzero"` // of slot 0, UTC, ms
+	Slots         int       `json:"slots"`          // that have passed
+
+	Speakers []SpeakerLog `json:"speakers"`
+	// Mix is the one stream of a mixed call.
+	Mix *StreamLog `json:"mix,omitempty"`
+	// Connections of the media socket, one after the other.
+	Connections []ConnectionLog `json:"connections"`
+	Playout     PlayoutLog      `json:"playout"`
+	// Keys are the DTMF keys that were sent.
+	Keys []Key `json:"keys,omitempty"`
+
+	Events        []EventLog     `json:"events"`
+	EventsDropped int            `json:"events_dropped,omitempty"`
+	Bad           map[string]int `json:"bad,omitempty"` // messages of the bot not understood, by reason
+	Faults        []Fault        `json:"faults,omitempty"`
+}
+
+// SpeakerLog is what one speaker said.
+type SpeakerLog struct {
+	RawID string `json:"raw_id"`
+	Name  string `json:"name,omitempty"`
+	// Clip holds the samples exactly as they should be heard: whole slots,
+	// gain applied. It is said from slot Start on, and Loops times again
+	// (Forever: always) with Pause slots between.
+	Clip  PCM `json:"clip,omitempty"`
+	Start int `json:"start"` // -1: not yet
+	Loops int `json:"loops,omitempty"`
+	Pause int `json:"pause,omitempty"`
+	// Stream is the speaker's own in an unmixed call.
+	Stream *StreamLog `json:"stream,omitempty"`
+}
+
+// StreamLog tells what became of a stream's slots; those in neither list were
+// sent.
+type StreamLog struct {
+	Sent int `json:"sent"`
+	// NotSent were silent, and the script omits silence.
+	NotSent []Span `json:"not_sent,omitempty"`
+	// Dropped were due and did not go out.
+	Dropped []Span `json:"dropped,omitempty"`
+}
+
+// Span is a run of slots.
+type Span struct {
+	Slot  int   `json:"slot"`
+	Slots int   `json:"slots"`
+	Cause Cause `json:"cause,omitempty"`
+}
+
+// Cause says why slots were dropped.
+type Cause string
+
+// Causes.
+const (
+	// ByDrop: the fault Drop.
+	ByDrop Cause = "drop"
+	// ByReconnect: the socket was broken off by the fault Reconnect.
+	ByReconnect Cause = "reconnect"
+	// ByDisconnect: the socket broke off by itself, or was closed by the bot.
+	ByDisconnect Cause = "disconnect"
+	// ByNotStreaming: the bot has not started streaming, or has stopped it.
+	ByNotStreaming Cause = "not-streaming"
+	// ByNoMedia: the media could not be connected.
+	ByNoMedia Cause = "no-media"
+)
+
+// ConnectionLog is one media socket: it carried slots From to To-1.
+type ConnectionLog struct {
+	From int `json:"from"`
+	To   int `json:"to"` // -1: it stands
+	// Error says how it ended, if not in good order.
+	Error string `json:"error,omitempty"`
+}
+
+// PlayoutLog is what the bot said, and what the other side heard of it.
+type PlayoutLog struct {
+	// PCM holds what was received, in order, up to ten minutes of it; its
+	// indices are the samples' numbers.
+	PCM PCM `json:"pcm,omitempty"`
+	// Total samples received, kept or not.
+	Total int64 `json:"total"`
+	// Unheard samples were still queued when the log was taken.
+	Unheard int64 `json:"unheard,omitempty"`
+
+	Received  []Reception `json:"received,omitempty"`
+	Played    []Stretch   `json:"played,omitempty"`
+	Flushes   []Flush     `json:"flushes,omitempty"`
+	Underruns []Underrun  `json:"underruns,omitempty"`
+	// Omitted entries did not fit in these lists.
+	Omitted int `json:"omitted,omitempty"`
+}
+
+// Reception is one message of audio: samples First to First+Samples-1, at a
+// position.
+type Reception struct {
+	At      int64 `json:"at"`
+	First   int64 `json:"first"`
+	Samples int64 `json:"samples"`
+}
+
+// Stretch is audio that was heard without a break: samples First to
+// First+Samples-1, from position At on.
+type Stretch struct {
+	At      int64 `json:"at"`
+	First   int64 `json:"first"`
+	Samples int64 `json:"samples"`
+}
+
+func (s Stretch) follows(at, first int64) bool {
+	return s.At+s.Samples == at && s.First+s.Samples == first
+}
+
+// Flush is a StopAudio.
+type Flush struct {
+	At int64 `json:"at"`
+	// Received is the number of the first sample that came after it: what is
+	// heard of later ones was sent in spite of it, or anew.
+	Received int64 `json:"received"`
+	// Discarded samples were queued, and were not heard. Of those received
+	// before, none is heard after At.
+	Discarded int64 `json:"discarded"`
+}
+
+// Underrun is a hole of less than half a second in what was heard: the bot's
+// audio ran out at a position, and came back Samples later.
+type Underrun struct {
+	At      int64 `json:"at"`
+	Samples int64 `json:"samples"`
+}
+
+// EventLog is a callback, and what came of it.
+type EventLog struct {
+	Type     string          `json:"type"`
+	ID       string          `json:"id"`
+	Time     string          `json:"time"`
+	Data     json.RawMessage `json:"data"`
+	Attempts int             `json:"attempts"`
+	Status   int             `json:"status"`          // of the last attempt
+	Error    string          `json:"error,omitempty"` // empty: delivered
+}
+
+// Expected returns what the speaker says in the first slots of a call.
+func (s *SpeakerLog) Expected(slots int) []int16 {
+	out := make([]int16, slots*pcm.FrameSamples)
+	for slot := range slots {
+		offset, ok := placeIn(slot, s.Start, len(s.Clip)/pcm.FrameSamples, s.Loops, s.Pause)
+		if ok {
+			copy(out[slot*pcm.FrameSamples:][:pcm.FrameSamples], s.Clip[offset*pcm.FrameSamples:])
+		}
+	}
+	return out
+}
+
+// ExpectedMix returns the sum of all speakers in all slots of the call, clipped
+// once at the end: the stream of a mixed call.
+func (l *Log) ExpectedMix() []int16 {
+	total := make([]int32, l.Slots*pcm.FrameSamples)
+	for i := range l.Speakers {
+		for j, s := range l.Speakers[i].Expected(l.Slots) {
+			total[j] += int32(s)
+		}
+	}
+	out := make([]int16, len(total))
+	for i, t := range total {
+		out[i] = clamp(float64(t))
+	}
+	return out
+}
+
+// Heard returns what the other side heard of the bot from position 0 on, with
+// silence where it heard nothing. Samples that the log did not keep are silent.
+func (p *PlayoutLog) Heard() []int16 {
+	if len(p.Played) == 0 {
+		return nil
+	}
+	last := p.Played[len(p.Played)-1]
+	out := make([]int16, last.At+last.Samples)
+	for _, s := range p.Played {
+		from := min(s.First, int64(len(p.PCM)))
+		to := min(s.First+s.Samples, int64(len(p.PCM)))
+		copy(out[s.At:], p.PCM[from:to])
+	}
+	return out
+}
+
+// HeardAfter returns how many samples were heard from sample number first on:
+// with Flush.Received, what was heard of what came after a StopAudio.
+func (p *PlayoutLog) HeardAfter(first int64) (n int64) {
+	for _, s := range p.Played {
+		n += max(0, s.First+s.Samples-max(s.First, first))
+	}
+	return n
+}
+
+// add counts one more slot, lengthening the last span if it fits.
+func add(spans []Span, slot int, cause Cause) []Span {
+	if last := len(spans) - 1; last >= 0 && spans[last].Slot+spans[last].Slots == slot && spans[last].Cause == cause {
+		spans[last].Slots++
+		return spans
+	}
+	return append(spans, Span{Slot: slot, Slots: 1, Cause: cause})
+}
+
+func (s *StreamLog) clone() *StreamLog {
+	return &StreamLog{Sent: s.Sent, NotSent: slices.Clone(s.NotSent), Dropped: slices.Clone(s.Dropped)}
+}
+
+// Log returns a copy of the call's log as it stands.
+func (c *Call) Log() *Log {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := &Log{
+		ID: c.id, ServerCallID: c.serverCallID, CorrelationID: c.correlationID, Direction: c.direction,
+		APIVersion: c.order.version, OperationContext: c.order.operationContext,
+		State: stateNames[c.state], Ended: c.state == stateEnded, Result: c.result, Script: c.stage.script.Name,
+		Start: c.media.start, Slots: c.media.slots, Connections: slices.Clone(c.media.connections),
+		Keys: slices.Clone(c.media.keys), Bad: maps.Clone(c.bad), Faults: slices.Clone(c.faults),
+		Playout: c.playout.log(c.media.position(time.Now())),
+	}
+	if c.state == stateRinging {
+		l.State = "ringing"
+	}
+	for i := range c.stage.actors {
+		a := &c.stage.actors[i]
+		l.Speakers = append(l.Speakers, SpeakerLog{
+			RawID: a.ID, Name: a.Name, Clip: slices.Clone(a.samples), Start: a.start, Loops: a.Loops, Pause: a.Pause,
+		})
+	}
+	if m := c.order.media; m != nil {
+		l.Media, l.SampleRate, l.Bidirectional = "unmixed", m.rate, m.bidirectional
+		if m.mixed {
+			l.Media = "mixed"
+		}
+		for i := range c.media.streams {
+			if m.mixed {
+				l.Mix = c.media.streams[i].clone()
+			} else {
+				l.Speakers[i].Stream = c.media.streams[i].clone()
+			}
+		}
+	}
+	c.events.mu.Lock()
+	defer c.events.mu.Unlock()
+	l.Events, l.EventsDropped = slices.Clone(c.events.sent), c.events.dropped
+	return l
+}

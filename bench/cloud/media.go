@@ -1,0 +1,217 @@
+package cloud
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"github.com/mixminus/mixminus/engine/pcm"
+)
+
+const (
+	dialTimeout  = 5 * time.Second
+	writeTimeout = 5 * time.Second
+	// closeTimeout is how long a socket is read on after we closed it.
+	closeTimeout = 500 * time.Millisecond
+	// maxFromBot bounds a message of the bot, in bytes: two minutes of audio.
+	maxFromBot = 6 << 20
+)
+
+// mediaState is the part of a call that its log tells of the media. It is
+// guarded by Call.mu.
+type mediaState struct {
+	epoch       time.Time // when the call's clock started; with monotonic part
+	start       time.Time // the same as written in timestamps: UTC, ms
+	stopped     time.Time // when the media ended
+	slots       int
+	up          bool
+	streams     []StreamLog
+	connections []ConnectionLog
+	keys        []Key
+}
+
+// position returns where the call's clock stands, in samples.
+func (m *mediaState) position(now time.Time) int64 {
+	if m.epoch.IsZero() {
+		return 0
+	}
+	if !m.stopped.IsZero() && now.After(m.stopped) {
+		now = m.stopped
+	}
+	return max(0, int64(now.Sub(m.epoch))*pcm.SampleRate/int64(time.Second))
+}
+
+// mediaConn is one media socket, dialled out to the bot.
+type mediaConn struct {
+	ws   *websocket.Conn
+	gone chan struct{} // closed by readLoop when nothing more can be read
+	err  error         // why; set before gone is closed
+
+	mu         sync.Mutex
+	stallUntil time.Time
+}
+
+// dialMedia opens the socket. An error tells the HTTP status, if there was one.
+func (c *Call) dialMedia(ctx context.Context) (*mediaConn, error) {
+	header := http.Header{
+		"X-Ms-Call-Connection-Id":  {c.id},
+		"X-Ms-Call-Correlation-Id": {c.correlationID},
+	}
+	flaw, flawed := c.tokenFlaw(BadMediaToken)
+	if token := c.server.issuer.authorization(time.Now(), mediaTokenLife, flawed, flaw); token != "" {
+		header.Set("Authorization", token)
+	}
+	longest := 0
+	for i := range c.stage.actors {
+		longest = max(longest, len(c.stage.actors[i].ID))
+	}
+	d := websocket.Dialer{
+		HandshakeTimeout: dialTimeout,
+		TLSClientConfig:  c.server.TLS,
+		// A message that does not fit here would go out in fragments.
+		WriteBufferSize: 2*maxMessage + 6*longest,
+	}
+	ws, resp, err := d.DialContext(ctx, c.order.media.url, header)
+	if err != nil {
+		e := &dialError{err: err}
+		if resp != nil {
+			e.status = resp.StatusCode
+		}
+		return nil, e
+	}
+	ws.SetReadLimit(maxFromBot)
+	return &mediaConn{ws: ws, gone: make(chan struct{})}, nil
+}
+
+type dialError struct {
+	status int // 0: no response
+	err    error
+}
+
+func (e *dialError) Error() string {
+	if e.status == 0 {
+		return e.err.Error()
+	}
+	return fmt.Sprintf("HTTP %d: %v", e.status, e.err)
+}
+
+func (e *dialError) Unwrap() error { return e.err }
+
+func (c *Call) tokenFlaw(kind FaultKind) (TokenFlaw, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, f := range c.faults {
+		if f.Kind == kind {
+			return f.Token, true
+		}
+	}
+	return "", false
+}
+
+// write sends a text message in one frame. It must only be called from the
+// call's goroutine.
+func (m *mediaConn) write(ctx context.Context, text []byte) error {
+	timeout := writeTimeout
+	if ctx.Err() != nil {
+		timeout = closeTimeout
+	}
+	// The error of setting a deadline is that of the write.
+	_ = m.ws.SetWriteDeadline(time.Now().Add(timeout))
+	stop := context.AfterFunc(ctx, func() {
+		// The call has ended: a bot that does not read must not keep it.
+		_ = m.ws.NetConn().SetWriteDeadline(time.Now().Add(closeTimeout))
+	})
+	defer stop()
+	return m.ws.WriteMessage(websocket.TextMessage, text)
+}
+
+// stall makes the readLoop pause until then, after the message it waits for.
+func (m *mediaConn) stall(until time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.stallUntil = until
+}
+
+// readLoop takes what the bot says until the socket ends.
+func (m *mediaConn) readLoop(c *Call) {
+	defer close(m.gone)
+	for {
+		m.mu.Lock()
+		pause := time.Until(m.stallUntil)
+		m.mu.Unlock()
+		if pause > 0 {
+			sleep(c.ctx, pause)
+		}
+		kind, text, err := m.ws.ReadMessage()
+		if err != nil {
+			m.err = err
+			return
+		}
+		c.receive(kind, text, time.Now())
+	}
+}
+
+// receive takes one message of the bot.
+func (c *Call) receive(kind int, text []byte, now time.Time) {
+	msg, err := fromBot{}, error(nil)
+	if kind == websocket.TextMessage {
+		msg, err = parseFromBot(text)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at := c.media.position(now)
+	switch {
+	case kind != websocket.TextMessage:
+		c.bad[badBinary]++
+	case err != nil:
+		c.bad[reason(err)]++
+	case !c.order.media.bidirectional:
+		c.bad[badOneWay]++
+	case msg.stop:
+		c.playout.flush(at)
+	default:
+		c.playout.write(at, msg.samples)
+	}
+}
+
+// breakOff ends the socket without a close frame. Everything written before
+// still arrives: only our half is closed at first, for closing the whole with
+// unread data in it would make the kernel throw away what is under way.
+func (m *mediaConn) breakOff() {
+	half, ok := m.ws.NetConn().(interface{ CloseWrite() error })
+	if tlsConn, isTLS := m.ws.NetConn().(interface{ NetConn() net.Conn }); isTLS {
+		half, ok = tlsConn.NetConn().(interface{ CloseWrite() error })
+	}
+	if ok && half.CloseWrite() == nil {
+		m.drain()
+	}
+	_ = m.ws.Close()
+	<-m.gone
+}
+
+// hangUp ends the socket in good order.
+func (m *mediaConn) hangUp() {
+	bye := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
+	err := m.ws.WriteControl(websocket.CloseMessage, bye, time.Now().Add(closeTimeout))
+	if err == nil || errors.Is(err, websocket.ErrCloseSent) {
+		m.drain()
+	}
+	_ = m.ws.Close()
+	<-m.gone
+}
+
+// drain lets the readLoop go on until the peer has closed too.
+func (m *mediaConn) drain() {
+	m.stall(time.Time{})
+	t := time.NewTimer(closeTimeout)
+	defer t.Stop()
+	select {
+	case <-m.gone:
+	case <-t.C:
+	}
+}

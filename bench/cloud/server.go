@@ -1,0 +1,369 @@
+package cloud
+
+import (
+	"context"
+	"crypto/rsa"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+const (
+	discoveryPath = "/calling/.well-known/acsopenidconfiguration"
+	keysPath      = "/calling/keys"
+
+	// connectDelay is how long an answered call takes to connect, and
+	// calleeDelay how long a callee lets it ring.
+	connectDelay = 50 * time.Millisecond
+	calleeDelay  = 200 * time.Millisecond
+	// closeGrace is how long Close lets calls say goodbye.
+	closeGrace = 3 * time.Second
+)
+
+// Server is an emulated Communication Services resource. Its zero value is
+// ready to Start; fields must not be changed after that. Methods are safe for
+// concurrent use.
+type Server struct {
+	// Addr to listen on; empty means a free port of 127.0.0.1.
+	Addr string
+	// AdminAddr of the admin API, which is served to this machine only; empty
+	// means a free port of 127.0.0.1.
+	AdminAddr string
+	// Key is the access key, in base64; empty means a new one.
+	Key string
+	// ResourceID is the resource's immutable id: the audience of all tokens.
+	// Empty means a new GUID.
+	ResourceID string
+	// Issuer of the tokens; empty means URL().
+	Issuer string
+	// EventsURL is the bot's webhook for Event Grid. Without it, calls can
+	// only be created by the bot.
+	EventsURL string
+	// Insecure accepts http and ws where the cloud wants https and wss.
+	Insecure bool
+	// TLS is used to post to https and to dial wss; nil means the system's
+	// roots.
+	TLS *tls.Config
+	// OnCreate says how the other side takes a call that the bot creates. It
+	// must not block. nil means that OneCallee answers, for 15 s, or what the
+	// admin API said.
+	OnCreate func(Dialled) Callee
+	// RingTimeout is how long an incoming call rings; 0 means 60 s.
+	RingTimeout time.Duration
+	// JitterBuffer is how long the bot's audio waits before it is heard, if
+	// nothing is queued before it; 0 means 40 ms, negative means not at all.
+	JitterBuffer time.Duration
+	// Speed makes protocol timers (ringing, connecting, retries) run that many
+	// times faster; 0 means 1. Audio and tokens keep real time.
+	Speed float64
+	// MaxCalls bounds the live calls; 0 means 10000. More get 429.
+	MaxCalls int
+	// Logger gets what happens to calls, never frames; nil means silent.
+	Logger *slog.Logger
+
+	signer *rsa.PrivateKey // tests share one
+
+	// Static after Start.
+	log      *slog.Logger
+	key      []byte
+	url      string
+	adminURL string
+	audience string
+	issuer   *issuer
+	client   *http.Client
+	ctx      context.Context // done when nobody is to be waited for any more
+	cancel   context.CancelFunc
+	closing  chan struct{}
+	servers  []*http.Server
+
+	wg      sync.WaitGroup
+	repeats repeats
+
+	mu            sync.Mutex
+	state         serverState
+	calls         map[string]*Call // by id; live ones, and the latest ended
+	tokens        map[string]*Call // by incomingCallContext
+	liveCalls     int
+	ended         []string // ids, oldest first
+	subscriptions map[string]*subscription
+	faults        []RequestFault
+	callee        *Callee // set by the admin API
+}
+
+type serverState int
+
+const (
+	serverNew serverState = iota
+	serverStarted
+	serverClosed
+)
+
+// maxEndedCalls is how many ended calls keep their logs.
+const maxEndedCalls = 64
+
+// Start listens and serves until Close, or until ctx is done. A Server can be
+// started once.
+func (s *Server) Start(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != serverNew {
+		return errors.New("cloud: server was started before")
+	}
+	if err := s.configure(); err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", orLoopback(s.Addr))
+	if err != nil {
+		return fmt.Errorf("cloud: Addr: %w", err)
+	}
+	admin, err := listenLoopback(s.AdminAddr)
+	if err != nil {
+		listener.Close()
+		return err
+	}
+	s.url, s.adminURL = urlOf(listener), urlOf(admin)
+	iss := s.Issuer
+	if iss == "" {
+		iss = s.url
+	}
+	if s.issuer, err = newIssuer(s.signer, iss, s.audience); err != nil {
+		listener.Close()
+		admin.Close()
+		return err
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.closing = make(chan struct{})
+	s.calls, s.tokens = map[string]*Call{}, map[string]*Call{}
+	s.subscriptions = map[string]*subscription{}
+	s.serve(listener, http.HandlerFunc(s.serveHTTP))
+	s.serve(admin, s.adminHandler())
+	s.state = serverStarted
+	s.wg.Go(func() {
+		select {
+		case <-ctx.Done():
+			s.shutDown()
+		case <-s.closing:
+		}
+	})
+	return nil
+}
+
+func (s *Server) configure() error {
+	s.log = s.Logger
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	key := s.Key
+	if key == "" {
+		a, b := uuid.New(), uuid.New()
+		key = base64.StdEncoding.EncodeToString(append(a[:], b[:]...))
+	}
+	var err error
+	if s.key, err = base64.StdEncoding.DecodeString(key); err != nil || len(s.key) == 0 {
+		return fmt.Errorf("cloud: Key of %d characters is not base64", len(key))
+	}
+	if s.Speed < 0 || s.MaxCalls < 0 || s.RingTimeout < 0 {
+		return fmt.Errorf("cloud: negative setting: Speed %v, MaxCalls %d, RingTimeout %v", s.Speed, s.MaxCalls, s.RingTimeout)
+	}
+	s.audience = s.ResourceID
+	if s.audience == "" {
+		s.audience = uuid.NewString()
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = s.TLS
+	transport.Proxy = nil
+	s.client = &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return nil
+}
+
+func orLoopback(addr string) string {
+	if addr == "" {
+		return "127.0.0.1:0"
+	}
+	return addr
+}
+
+func listenLoopback(addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", orLoopback(addr))
+	if err != nil {
+		return nil, fmt.Errorf("cloud: AdminAddr: %w", err)
+	}
+	if ip := l.Addr().(*net.TCPAddr).IP; !ip.IsLoopback() {
+		l.Close()
+		return nil, fmt.Errorf("cloud: AdminAddr: %q is not an address of this machine only", addr)
+	}
+	return l, nil
+}
+
+// urlOf names a listener as a client on this machine reaches it.
+func urlOf(l net.Listener) string {
+	addr := l.Addr().(*net.TCPAddr)
+	if addr.IP.IsUnspecified() {
+		return fmt.Sprintf("http://127.0.0.1:%d", addr.Port)
+	}
+	return "http://" + addr.String()
+}
+
+func (s *Server) serve(l net.Listener, h http.Handler) {
+	srv := &http.Server{
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelInfo),
+	}
+	s.servers = append(s.servers, srv)
+	s.wg.Go(func() {
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			s.log.Error("cloud: listener failed", "addr", l.Addr(), "error", err)
+		}
+	})
+}
+
+// serveHTTP splits what is signed from what is public. It is no ServeMux, for
+// that redirects paths that it would rather see written otherwise.
+func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
+	switch path := r.URL.Path; {
+	case strings.HasPrefix(path, connectionsPath):
+		s.serveREST(w, r)
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		notFound("Resource " + path).response().write(w)
+	case path == discoveryPath:
+		newResponse(http.StatusOK, s.issuer.discovery(s.url)).write(w)
+	case path == keysPath:
+		newResponse(http.StatusOK, s.issuer.jwks).write(w)
+	case path == validatePath:
+		s.serveValidate(w, r)
+	default:
+		notFound("Resource " + path).response().write(w)
+	}
+}
+
+// URL is the resource's endpoint, "http://127.0.0.1:port". Like the methods
+// below it is for started servers.
+func (s *Server) URL() string { return s.url }
+
+// AdminURL is the root of the admin API.
+func (s *Server) AdminURL() string { return s.adminURL }
+
+// AccessKey is the resource's key, in base64.
+func (s *Server) AccessKey() string { return base64.StdEncoding.EncodeToString(s.key) }
+
+// OIDCURL is where the OpenID configuration of the tokens' issuer is.
+func (s *Server) OIDCURL() string { return s.url + discoveryPath }
+
+// TokenIssuer is who signs the tokens: Issuer, or URL().
+func (s *Server) TokenIssuer() string { return s.issuer.issuer }
+
+// Audience of the tokens: the resource's immutable id.
+func (s *Server) Audience() string { return s.audience }
+
+// Close ends all calls, tells the bot so if it still listens, and returns when
+// everything that the server started has ended. It may be called more than
+// once.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	started := s.state != serverNew
+	s.mu.Unlock()
+	if !started {
+		return nil
+	}
+	s.shutDown()
+	s.wg.Wait()
+	s.client.CloseIdleConnections()
+	return nil
+}
+
+func (s *Server) shutDown() {
+	s.mu.Lock()
+	if s.state == serverClosed {
+		s.mu.Unlock()
+		return
+	}
+	s.state = serverClosed
+	close(s.closing)
+	var live []*Call
+	for _, c := range s.calls {
+		live = append(live, c)
+	}
+	s.mu.Unlock()
+
+	grace, cancel := context.WithTimeout(context.Background(), closeGrace)
+	defer cancel()
+	for _, c := range live {
+		c.end(resultShutdown)
+	}
+	for _, c := range live {
+		if c.Wait(grace) != nil {
+			break
+		}
+	}
+	s.cancel()
+	for _, srv := range s.servers {
+		if srv.Shutdown(grace) != nil {
+			srv.Close()
+		}
+	}
+}
+
+func (s *Server) scaled(d time.Duration) time.Duration {
+	if s.Speed == 0 {
+		return d
+	}
+	return time.Duration(float64(d) / s.Speed)
+}
+
+func (s *Server) ringTimeout() time.Duration {
+	if s.RingTimeout == 0 {
+		return time.Minute
+	}
+	return s.RingTimeout
+}
+
+func (s *Server) jitterBuffer() time.Duration {
+	if s.JitterBuffer == 0 {
+		return 40 * time.Millisecond
+	}
+	return max(0, s.JitterBuffer)
+}
+
+// Break disturbs the next requests to the REST API.
+func (s *Server) Break(f RequestFault) error {
+	if err := f.validate(); err != nil {
+		return fmt.Errorf("cloud: request fault: %w", err)
+	}
+	f.Count = max(1, f.Count)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.faults) == maxFaults {
+		return fmt.Errorf("cloud: request fault: %d wait already", maxFaults)
+	}
+	s.faults = append(s.faults, f)
+	return nil
+}
+
+// takeFault uses up one request of the first fault that befalls an operation.
+func (s *Server) takeFault(operation string) RequestFault {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.faults {
+		f := s.faults[i]
+		if f.Operation != "" && f.Operation != operation {
+			continue
+		}
+		if s.faults[i].Count--; s.faults[i].Count == 0 {
+			s.faults = append(s.faults[:i:i], s.faults[i+1:]...)
+		}
+		return f
+	}
+	return RequestFault{}
+}

@@ -1,0 +1,413 @@
+package cloud
+
+import (
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/mixminus/mixminus/engine/pcm"
+)
+
+// How a lost socket is dialled again. The service does so, as its status
+// details prove, but by which rules is not documented.
+const (
+	maxRedials  = 6
+	redialAfter = 5 // slots, doubled each time
+)
+
+// stream is the media of a call in time: it lets the script play, slot by
+// slot, and keeps the socket. It is owned by the call's goroutine.
+type stream struct {
+	c      *Call
+	on     bool // the bot wants media, and has not failed to take it
+	conn   *mediaConn
+	dial   chan dialled // a dial is under way
+	leave  *sync.WaitGroup
+	again  int // slot of the next dial
+	tries  int // failed dials since the socket was lost
+	cause  Cause
+	lost   bool // a socket stood before
+	wish   streamWish
+	faults audioFaults
+	buf    []byte
+}
+
+type dialled struct {
+	conn *mediaConn
+	err  error
+}
+
+// streamWish is what the bot asked for by :start- or :stopMediaStreaming.
+type streamWish struct {
+	on           bool
+	uri, context string // of the events that answer it
+}
+
+// wantStream takes a wish; the call's goroutine fulfils it.
+func (c *Call) wantStream(on bool, r streamRequest) *refusal {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.state != stateConnected:
+		return &refusal{status: http.StatusBadRequest, code: "8501", message: "The call is not established."}
+	case c.order.media == nil:
+		return wrongState("The call has no media streaming options.")
+	case c.want != nil:
+		return &refusal{status: http.StatusConflict, code: "8519", message: "Another streaming operation is under way."}
+	case on == c.media.up:
+		return wrongState("Media streaming is %s already.", map[bool]string{true: "started", false: "stopped"}[on])
+	}
+	c.want = &streamWish{on: on, uri: r.OperationCallbackURI, context: r.OperationContext}
+	return nil
+}
+
+// perform connects the media and plays the script until the call ends.
+func (c *Call) perform() *stream {
+	c.emit("CallConnected", eventData{OperationContext: c.order.operationContext}, "")
+	c.emit("ParticipantsUpdated", c.roster(c.parties()), "")
+	s := &stream{c: c, leave: &sync.WaitGroup{}, cause: ByNotStreaming, wish: streamWish{context: c.order.operationContext}}
+	s.begin()
+	for slot := 0; c.sleepUntil(slot); slot++ {
+		if !s.step(slot) {
+			break
+		}
+	}
+	return s
+}
+
+// begin starts the call's clock: when the first dial has been decided, or at
+// once if the bot does not want media yet.
+func (s *stream) begin() {
+	defer close(s.c.mediaTried)
+	m := s.c.order.media
+	var first dialled
+	if m != nil && m.start {
+		s.on = true
+		s.redial()
+		first, s.dial = <-s.dial, nil
+	}
+	s.c.startClock()
+	if s.on {
+		s.settle(0, first)
+	}
+}
+
+func (c *Call) startClock() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.media.epoch = time.Now()
+	c.media.start = c.media.epoch.UTC().Truncate(time.Millisecond)
+	if m := c.order.media; m != nil {
+		n := len(c.stage.actors)
+		if m.mixed {
+			n = 1
+		}
+		c.media.streams = make([]StreamLog, n)
+	}
+}
+
+// sleepUntil waits for a slot on the absolute schedule, and reports whether
+// the call still goes on. A late slot is sent at once.
+func (c *Call) sleepUntil(slot int) bool {
+	d := time.Until(c.media.epoch.Add(time.Duration(slot) * pcm.FrameDuration))
+	return sleep(c.ctx, max(0, d)) && c.ctx.Err() == nil
+}
+
+// step plays one slot, and reports whether there is a next.
+func (s *stream) step(slot int) bool {
+	c := s.c
+	c.mu.Lock()
+	botSlot := -1
+	if at := c.playout.speaks(); at >= 0 && at <= c.media.position(time.Now()) {
+		botSlot = int(at / pcm.FrameSamples)
+	}
+	lines, over := c.stage.step(botSlot)
+	keys, faults, wish := c.keys, c.faults, c.want
+	c.keys, c.want = nil, nil
+	c.mu.Unlock()
+	if over {
+		c.end(resultByOthers)
+		return false
+	}
+	s.control(slot, faults, wish)
+	for _, l := range lines {
+		keys = append(keys, l.keys...)
+	}
+	s.press(slot, keys)
+	s.send(slot, s.compose(slot, lines, faults))
+	c.mu.Lock()
+	c.media.slots = slot + 1
+	c.mu.Unlock()
+	return true
+}
+
+// control does what the slot brings to the socket.
+func (s *stream) control(slot int, faults []Fault, wish *streamWish) {
+	if wish != nil {
+		s.obey(slot, *wish)
+	}
+	for _, f := range faults {
+		if f.Slot != slot || s.conn == nil {
+			continue
+		}
+		switch f.Kind {
+		case Reconnect:
+			s.drop(slot, slot+max(1, f.Slots), ByReconnect, (*mediaConn).breakOff)
+		case Stall:
+			s.conn.stall(s.c.media.epoch.Add(time.Duration(slot+max(1, f.Slots)) * pcm.FrameDuration))
+		}
+	}
+	if s.conn != nil {
+		select {
+		case <-s.conn.gone:
+			s.drop(slot, slot+redialAfter, ByDisconnect, (*mediaConn).hangUp)
+		default:
+		}
+	}
+	if s.on && s.conn == nil {
+		s.reconnect(slot)
+	}
+}
+
+func (s *stream) obey(slot int, w streamWish) {
+	s.wish = w
+	if w.on {
+		s.on, s.again, s.tries, s.lost = true, slot, 0, false
+		return
+	}
+	s.on = false
+	if s.conn != nil {
+		s.drop(slot, 0, ByNotStreaming, (*mediaConn).hangUp)
+	}
+	s.cause = ByNotStreaming
+	s.report("MediaStreamingStopped", Result{200, 0, ""}, "mediaStreamingStopped", "subscriptionStopped")
+}
+
+// drop gives the socket up; it is closed beside, by how.
+func (s *stream) drop(slot, again int, cause Cause, how func(*mediaConn)) {
+	conn := s.conn
+	s.conn, s.again, s.tries, s.cause, s.lost = nil, again, 0, cause, true
+	text := ""
+	select {
+	case <-conn.gone:
+		text = conn.err.Error()
+	default:
+	}
+	s.c.mu.Lock()
+	s.c.media.up = false
+	last := &s.c.media.connections[len(s.c.media.connections)-1]
+	last.To, last.Error = slot, text
+	s.c.mu.Unlock()
+	s.leave.Go(func() { how(conn) })
+}
+
+// reconnect looks after a dial under way, or starts the next.
+func (s *stream) reconnect(slot int) {
+	if s.dial == nil {
+		if slot >= s.again {
+			s.redial()
+		}
+		return
+	}
+	select {
+	case d := <-s.dial:
+		s.dial = nil
+		s.settle(slot, d)
+	default:
+	}
+}
+
+// redial dials beside, once the socket before is closed.
+func (s *stream) redial() {
+	s.dial = make(chan dialled, 1)
+	before, out := s.leave, s.dial
+	s.leave = &sync.WaitGroup{}
+	s.leave.Go(before.Wait)
+	c := s.c
+	c.server.wg.Go(func() {
+		before.Wait()
+		conn, err := c.dialMedia(c.ctx)
+		out <- dialled{conn, err}
+	})
+}
+
+// settle takes the outcome of a dial.
+func (s *stream) settle(slot int, d dialled) {
+	if d.err != nil {
+		s.failed(slot, d.err)
+		return
+	}
+	m := s.c.order.media
+	if err := d.conn.write(s.c.ctx, appendMetadata(nil, s.c.subscriptionID, m.rate)); err != nil {
+		_ = d.conn.ws.Close()
+		s.failed(slot, err)
+		return
+	}
+	s.conn = d.conn
+	s.c.mu.Lock()
+	s.c.media.up = true
+	s.c.media.connections = append(s.c.media.connections, ConnectionLog{From: slot, To: -1})
+	s.c.mu.Unlock()
+	s.c.server.wg.Go(func() { d.conn.readLoop(s.c) })
+	details := "subscriptionStarted"
+	if s.lost {
+		details = "streamConnectionReestablished"
+	}
+	s.report("MediaStreamingStarted", Result{200, 0, ""}, "mediaStreamingStarted", details)
+}
+
+// failed dials again if a socket stood before, and otherwise gives up, as the
+// service does.
+func (s *stream) failed(slot int, err error) {
+	var refused *dialError
+	status := 0
+	if errors.As(err, &refused) {
+		status = refused.status
+	}
+	s.c.server.log.Info("cloud: media not connected", "call", s.c.id, "error", err)
+	s.tries++
+	final := status == http.StatusUnauthorized || status == http.StatusForbidden
+	if s.lost && !final && s.tries < maxRedials {
+		s.again = slot + redialAfter<<s.tries
+		return
+	}
+	s.on = false
+	if !s.lost {
+		s.cause = ByNoMedia
+		s.report("MediaStreamingFailed", Result{400, 8581, "Action failed, Transport url is not valid or web socket server is not operational."},
+			"mediaStreamingFailed", failureDetails(status, "initialWebSocketConnectionFailed"))
+		return
+	}
+	s.report("MediaStreamingFailed", Result{500, 8603, "Action failed, media streaming failed."},
+		"mediaStreamingFailed", failureDetails(status, "streamConnectionInterrupted"))
+}
+
+func failureDetails(status int, otherwise string) string {
+	switch status {
+	case http.StatusUnauthorized:
+		return "authenticationFailure"
+	case http.StatusForbidden:
+		return "forbidden"
+	case http.StatusBadRequest:
+		return "badRequest"
+	case http.StatusTooManyRequests:
+		return "tooManyRequests"
+	}
+	return otherwise
+}
+
+func (s *stream) report(event string, r Result, status, details string) {
+	s.c.emit(event, eventData{
+		OperationContext: s.wish.context, ResultInformation: &r,
+		MediaStreamingUpdate: &mediaUpdate{ContentType: "Audio", MediaStreamingStatus: status, MediaStreamingStatusDetails: details},
+	}, s.wish.uri)
+}
+
+// compose makes a slot's frames of what the speakers say, with the faults.
+func (s *stream) compose(slot int, lines []line, faults []Fault) []outbound {
+	m := s.c.order.media
+	if m == nil {
+		return nil
+	}
+	var frames []outbound
+	if m.mixed {
+		omit := len(lines) > 0
+		for _, l := range lines {
+			omit = omit && l.omitIfSilent
+		}
+		frames = []outbound{{samples: sum(lines), omit: omit, copies: 1}}
+	} else {
+		for _, l := range lines {
+			frames = append(frames, outbound{stream: l.speaker, name: l.speaker, samples: l.samples, omit: l.omitIfSilent, copies: 1})
+		}
+	}
+	s.faults.pending = faults
+	s.faults.apply(slot, frames, m.mixed)
+	return frames
+}
+
+// send writes a slot's frames, and notes what became of each.
+func (s *stream) send(slot int, frames []outbound) {
+	for _, f := range frames {
+		silent := silentSamples(f.samples)
+		cause := Cause("")
+		switch {
+		case silent && f.omit:
+		case s.conn == nil:
+			cause = s.cause
+		case f.copies == 0:
+			cause = ByDrop
+		default:
+			cause = s.write(slot, f, silent)
+		}
+		s.c.mu.Lock()
+		l := &s.c.media.streams[f.stream]
+		switch {
+		case cause != "":
+			l.Dropped = add(l.Dropped, slot, cause)
+		case silent && f.omit:
+			l.NotSent = add(l.NotSent, slot, "")
+		default:
+			l.Sent++
+		}
+		s.c.mu.Unlock()
+	}
+}
+
+// write returns why the frame did not go out, or nothing.
+func (s *stream) write(slot int, f outbound, silent bool) Cause {
+	id := ""
+	if !s.c.order.media.mixed {
+		id = s.c.stage.actors[f.name].ID
+	}
+	at := s.c.media.start.Add(time.Duration(slot) * pcm.FrameDuration)
+	s.buf = appendAudio(s.buf[:0], at, id, f.samples, silent)
+	for range f.copies {
+		if err := s.conn.write(s.c.ctx, s.buf); err != nil {
+			s.drop(slot, slot+redialAfter, ByDisconnect, (*mediaConn).hangUp)
+			return ByDisconnect
+		}
+	}
+	return ""
+}
+
+// press sends DTMF keys, if the bot asked for them.
+func (s *stream) press(slot int, keys []string) {
+	if s.c.order.media == nil || !s.c.order.media.dtmf {
+		return
+	}
+	for _, k := range keys {
+		if s.conn == nil {
+			return
+		}
+		if err := s.conn.write(s.c.ctx, appendTone(s.buf[:0], k)); err != nil {
+			s.drop(slot, slot+redialAfter, ByDisconnect, (*mediaConn).hangUp)
+			return
+		}
+		s.c.mu.Lock()
+		s.c.media.keys = append(s.c.media.keys, Key{Slot: slot, Tone: k})
+		s.c.mu.Unlock()
+	}
+}
+
+// hangUp ends the media at the end of the call; wait waits for that.
+func (s *stream) hangUp() {
+	if s.dial != nil {
+		if d := <-s.dial; d.conn != nil {
+			_ = d.conn.ws.Close()
+		}
+		s.dial = nil
+	}
+	s.c.mu.Lock()
+	slots := s.c.media.slots
+	s.c.mu.Unlock()
+	if s.conn != nil {
+		s.drop(slots, 0, ByDisconnect, (*mediaConn).hangUp)
+	}
+	s.c.mu.Lock()
+	s.c.media.stopped = time.Now()
+	s.c.mu.Unlock()
+}
+
+func (s *stream) wait() { s.leave.Wait() }
