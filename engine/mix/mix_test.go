@@ -1,0 +1,233 @@
+package mix
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixminus/mixminus/engine/pcm"
+)
+
+// naive is the sum of all inputs but the one numbered without (-1: of all),
+// clamped.
+func naive(ins []Samples, without int) (out Samples) {
+	for i := range out {
+		var sum int64
+		for j := range ins {
+			if j != without {
+				sum += int64(ins[j][i])
+			}
+		}
+		out[i] = int16(min(max(sum, math.MinInt16), math.MaxInt16))
+	}
+	return out
+}
+
+func TestClamp(t *testing.T) {
+	for _, tt := range []struct {
+		in   int32
+		want int16
+	}{
+		{0, 0}, {1, 1}, {-1, -1},
+		{32767, 32767}, {32768, 32767}, {math.MaxInt32, 32767},
+		{-32768, -32768}, {-32769, -32768}, {math.MinInt32, -32768},
+	} {
+		require.Equal(t, tt.want, Clamp(tt.in), "Clamp(%d)", tt.in)
+	}
+}
+
+// sources fill a frame in ways that find faults: carries, borrows, the edges
+// of clamping on either side, and every lane different.
+var sources = map[string]func(*rand.Rand) int16{
+	"noise":   func(r *rand.Rand) int16 { return int16(r.Uint32()) },
+	"quiet":   func(r *rand.Rand) int16 { return int16(r.IntN(2001) - 1000) },
+	"max":     func(*rand.Rand) int16 { return math.MaxInt16 },
+	"min":     func(*rand.Rand) int16 { return math.MinInt16 },
+	"extreme": func(r *rand.Rand) int16 { return int16(math.MinInt16 + r.IntN(2)*math.MaxUint16) },
+	"edges": func(r *rand.Rand) int16 {
+		return [...]int16{math.MinInt16, math.MinInt16 + 1, -1, 0, 1, math.MaxInt16 - 1, math.MaxInt16}[r.IntN(7)]
+	},
+}
+
+func inputs(r *rand.Rand, n int, source func(*rand.Rand) int16) []Samples {
+	ins := make([]Samples, n)
+	for i := range ins {
+		for j := range ins[i] {
+			ins[i][j] = source(r)
+		}
+	}
+	return ins
+}
+
+func TestAgainstNaive(t *testing.T) {
+	for name, source := range sources {
+		for _, n := range []int{0, 1, 2, 3, 16, 64, 1000} {
+			t.Run(fmt.Sprintf("%s/%d", name, n), func(t *testing.T) {
+				seed := rand.Uint64()
+				ins := inputs(rand.New(rand.NewPCG(seed, 0)), n, source)
+				var s Sum
+				for i := range ins {
+					s.Add(&ins[i])
+				}
+				require.Equal(t, n, s.Inputs())
+				var got Samples
+				s.Mix(&got)
+				require.Equal(t, naive(ins, -1), got, "seed %d", seed)
+				for i := range ins[:min(n, 16)] {
+					s.MixMinus(&got, &ins[i])
+					require.Equal(t, naive(ins, i), got, "seed %d, without %d", seed, i)
+				}
+			})
+		}
+	}
+}
+
+// TestEverySum goes through all values that the sum of three inputs can take
+// near and far, at every place of the word.
+func TestEverySum(t *testing.T) {
+	var a, b, c, got Samples
+	for v := -98304; v <= 98301; v += pcm.FrameSamples - 1 { // the places move along
+		for i := range a {
+			want := min(max(v+i, -98304), 98301)
+			a[i] = int16(min(max(want, -32768), 32767))
+			rest := want - int(a[i])
+			b[i] = int16(min(max(rest, -32768), 32767))
+			c[i] = int16(rest - int(b[i]))
+		}
+		var s Sum
+		s.Add(&a)
+		s.Add(&b)
+		s.Add(&c)
+		s.Mix(&got)
+		for i := range got {
+			require.Equal(t, Clamp(int32(a[i])+int32(b[i])+int32(c[i])), got[i])
+		}
+	}
+}
+
+func TestMaxInputs(t *testing.T) {
+	for _, v := range []int16{math.MinInt16, math.MaxInt16} {
+		var in, got Samples
+		for i := range in {
+			in[i] = v
+			if i%2 == 1 { // the odd lanes pull the other way
+				in[i] = ^v
+			}
+		}
+		var s Sum
+		for range MaxInputs {
+			s.Add(&in)
+		}
+		s.Mix(&got)
+		require.Equal(t, in, got)
+		s.MixMinus(&got, &in)
+		require.Equal(t, in, got)
+	}
+}
+
+// TestMixMinusIsMixWithout: where everybody together clips, what is left
+// without one is exact all the same.
+func TestMixMinusIsMixWithout(t *testing.T) {
+	ins := inputs(rand.New(rand.NewPCG(1, 2)), 5, sources["noise"])
+	var all Sum
+	for i := range ins {
+		all.Add(&ins[i])
+	}
+	for i := range ins {
+		var without Sum
+		for j := range ins {
+			if j != i {
+				without.Add(&ins[j])
+			}
+		}
+		var want, got Samples
+		without.Mix(&want)
+		all.MixMinus(&got, &ins[i])
+		require.Equal(t, want, got)
+	}
+}
+
+func TestMixMinusInPlace(t *testing.T) {
+	ins := inputs(rand.New(rand.NewPCG(3, 4)), 3, sources["noise"])
+	want := naive(ins, 1)
+	var s Sum
+	for i := range ins {
+		s.Add(&ins[i])
+	}
+	s.MixMinus(&ins[1], &ins[1])
+	require.Equal(t, want, ins[1])
+}
+
+func TestReset(t *testing.T) {
+	in := inputs(rand.New(rand.NewPCG(5, 6)), 1, sources["noise"])
+	var s Sum
+	s.Add(&in[0])
+	s.Reset()
+	require.Zero(t, s.Inputs())
+	var got Samples
+	got[7] = 1
+	s.Mix(&got)
+	require.Zero(t, got)
+	s.Add(&in[0])
+	s.Mix(&got)
+	require.Equal(t, in[0], got)
+}
+
+func TestSumNoAllocs(t *testing.T) {
+	var s Sum
+	var in, out Samples
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		s.Reset()
+		s.Add(&in)
+		s.Mix(&out)
+		s.MixMinus(&out, &in)
+	}))
+}
+
+// BenchmarkMixMinus16 mixes 16 inputs into 16 mix-minuses. ns/input is what
+// one input frame costs. The inputs are noise: level 2048 never clips, 8192
+// clips in a quarter of all words, which is far worse than speech.
+func BenchmarkMixMinus16(b *testing.B) {
+	const n = 16
+	for _, level := range []int{2048, 8192} {
+		b.Run(fmt.Sprintf("level-%d", level), func(b *testing.B) {
+			b.ReportAllocs()
+			ins := inputs(rand.New(rand.NewPCG(1, 1)), n, func(r *rand.Rand) int16 { return int16(r.IntN(2*level) - level) })
+			outs := make([]Samples, n)
+			var s Sum
+			for b.Loop() {
+				s.Reset()
+				for i := range ins {
+					s.Add(&ins[i])
+				}
+				for i := range ins {
+					s.MixMinus(&outs[i], &ins[i])
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/input")
+		})
+	}
+	// The peer: the loop that one writes first, over 32-bit sums.
+	b.Run("plain-loop-2048", func(b *testing.B) {
+		b.ReportAllocs()
+		ins := inputs(rand.New(rand.NewPCG(1, 1)), n, func(r *rand.Rand) int16 { return int16(r.IntN(4096) - 2048) })
+		outs := make([]Samples, n)
+		for b.Loop() {
+			var sum [pcm.FrameSamples]int32
+			for i := range ins {
+				for j, v := range ins[i] {
+					sum[j] += int32(v)
+				}
+			}
+			for i := range ins {
+				for j := range sum {
+					outs[i][j] = Clamp(sum[j] - int32(ins[i][j]))
+				}
+			}
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/input")
+	})
+}
