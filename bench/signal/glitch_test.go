@@ -60,9 +60,9 @@ func TestClicksInSpeech(t *testing.T) {
 		s := Speech(v)
 		found, tried := 0, 0
 		for p := 1000; p < len(s); p += 1600 {
-			spoilt := cut(s, p, p+1, s[p]^0x4000)
+			spoilt := cut(s, p, p+1, s[p]^0x4000)[p-1000 : min(p+1000, len(s))]
 			tried++
-			if slices.ContainsFunc(Clicks(spoilt), func(c Click) bool { return c.At == p }) {
+			if slices.ContainsFunc(Clicks(spoilt), func(c Click) bool { return c.At == 1000 }) {
 				found++
 			} else {
 				require.Greater(t, Level(s[p-frame:p+frame]), -40.0, "%v: missed in a pause at %d", v, p)

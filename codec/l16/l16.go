@@ -3,7 +3,7 @@
 // streaming of Azure Communication Services and in WAV files little endian.
 //
 // It works on the caller's slices, keeps none, never allocates (but for
-// AppendLE, as append does) and never fails: a function does as much as both
+// AppendLE, as append does, and BytesLE where it must) and never fails: a function does as much as both
 // slices have room for, leaves an odd last byte alone, and says how far it got.
 package l16
 
@@ -44,6 +44,15 @@ func AppendLE(dst []byte, src []int16) []byte {
 	dst = slices.Grow(dst, BytesPerSample*len(src))[:n+BytesPerSample*len(src)]
 	EncodeLE(dst[n:], src)
 	return dst
+}
+
+// BytesLE returns src as little-endian bytes, to be read only. On little-endian
+// machines they are the memory of src itself, elsewhere a copy.
+func BytesLE(src []int16) []byte {
+	if littleEndian() {
+		return NativeBytes(src)
+	}
+	return AppendLE(nil, src)
 }
 
 // NativeBytes returns the memory of s as bytes, in the byte order of this

@@ -1,0 +1,83 @@
+package wav
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/mixminus/mixminus/codec/l16"
+)
+
+// A Writer writes one file. It is not safe for concurrent use.
+//
+// Any error leaves the file as it was described last: the header claims no
+// sample that was not written. The caller may try again.
+type Writer struct {
+	w       io.WriterAt
+	rate    int
+	end     int64  // samples from the start to the last one written
+	claimed int64  // samples that the header in the file claims
+	buf     []byte // for the header
+}
+
+// NewWriter writes the header of an empty file to w. The rate is in Hz.
+func NewWriter(w io.WriterAt, rate int) (*Writer, error) {
+	if err := checkRate(int64(rate)); err != nil {
+		return nil, err
+	}
+	f := &Writer{w: w, rate: rate, buf: make([]byte, 0, HeaderSize)}
+	if err := f.writeHeader(); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// WriteAt writes samples to position pos, counted in samples from the start of
+// the recording. Positions may be skipped, and be written later; what is never
+// written reads as silence. The header does not claim the new samples before
+// Patch.
+//
+// On error, what was written before it counts as written.
+func (f *Writer) WriteAt(pos int64, samples []int16) error {
+	if pos < 0 || pos > maxSamples-int64(len(samples)) {
+		return fmt.Errorf("wav: %d samples at position %d: want a position from 0 to %d", len(samples), pos, int64(maxSamples))
+	}
+	if len(samples) == 0 {
+		return nil
+	}
+	n, err := f.w.WriteAt(l16.BytesLE(samples), HeaderSize+pos*l16.BytesPerSample)
+	if whole := int64(n / l16.BytesPerSample); whole > 0 {
+		f.end = max(f.end, pos+whole)
+	}
+	if err != nil {
+		return fmt.Errorf("wav: %d samples at position %d: %w", len(samples), pos, err)
+	}
+	return nil
+}
+
+// Patch lets the header claim all samples written so far, in one write. Whoever
+// records calls it at least once a second: what the header does not claim is
+// lost to other tools if the process is killed, until Repair. It does not
+// force anything to disk.
+func (f *Writer) Patch() error {
+	if f.claimed == f.end {
+		return nil
+	}
+	return f.writeHeader()
+}
+
+// Close patches the header for the last time. It does not close what lies
+// below. The Writer remains usable if it fails.
+func (f *Writer) Close() error { return f.Patch() }
+
+// Samples returns the length of the recording: the position after the last
+// sample written, holes included.
+func (f *Writer) Samples() int64 { return f.end }
+
+func (f *Writer) writeHeader() error {
+	f.buf = appendHeader(f.buf[:0], f.rate, f.end)
+	if _, err := f.w.WriteAt(f.buf, 0); err != nil {
+		return fmt.Errorf("wav: header of %d samples: %w", f.end, err)
+	}
+	f.claimed = f.end
+	return nil
+}
