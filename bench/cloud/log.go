@@ -240,7 +240,9 @@ func (s *StreamLog) clone() *StreamLog {
 }
 
 // Log returns a copy of the call's log as it stands.
-func (c *Call) Log() *Log {
+func (c *Call) Log() *Log { return c.log(time.Now(), true) }
+
+func (c *Call) log(now time.Time, withPCM bool) *Log {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	l := &Log{
@@ -249,16 +251,18 @@ func (c *Call) Log() *Log {
 		State: stateNames[c.state], Ended: c.state == stateEnded, Result: c.result, Script: c.stage.script.Name,
 		Start: c.media.start, Slots: c.media.slots, Connections: slices.Clone(c.media.connections),
 		Keys: slices.Clone(c.media.keys), Bad: maps.Clone(c.bad), Faults: slices.Clone(c.faults),
-		Playout: c.playout.log(c.media.position(time.Now())),
+		Playout: c.playout.log(c.media.position(now), withPCM),
 	}
 	if c.state == stateRinging {
 		l.State = "ringing"
 	}
 	for i := range c.stage.actors {
 		a := &c.stage.actors[i]
-		l.Speakers = append(l.Speakers, SpeakerLog{
-			RawID: a.ID, Name: a.Name, Clip: slices.Clone(a.samples), Start: a.start, Loops: a.Loops, Pause: a.Pause,
-		})
+		sp := SpeakerLog{RawID: a.ID, Name: a.Name, Start: a.start, Loops: a.Loops, Pause: a.Pause}
+		if withPCM {
+			sp.Clip = slices.Clone(a.samples)
+		}
+		l.Speakers = append(l.Speakers, sp)
 	}
 	if m := c.order.media; m != nil {
 		l.Media, l.SampleRate, l.Bidirectional = "unmixed", m.rate, m.bidirectional

@@ -53,7 +53,7 @@ func (p *playout) write(at int64, samples []int16) {
 
 	begun := len(p.played) > 0 || len(p.flushes) > 0
 	start := p.end
-	if !begun || p.end < at {
+	if !begun || p.fresh || p.end < at {
 		start = at + p.prebuffer
 		if gap := start - p.end; begun && !p.fresh && gap <= pauseLength {
 			p.note(len(p.underruns), func() { p.underruns = append(p.underruns, Underrun{At: p.end, Samples: gap}) })
@@ -113,14 +113,17 @@ func (p *playout) speaks() int64 {
 
 // log returns a copy as it stands at a position: what lies ahead of it has not
 // been heard.
-func (p *playout) log(at int64) PlayoutLog {
+func (p *playout) log(at int64, withPCM bool) PlayoutLog {
 	heard := playout{played: slices.Clone(p.played)}
-	unheard := heard.cut(at)
-	return PlayoutLog{
-		PCM: slices.Clone(p.kept), Total: p.total, Unheard: unheard,
-		Received: slices.Clone(p.received), Played: heard.played,
+	l := PlayoutLog{
+		Total: p.total, Unheard: heard.cut(at), Received: slices.Clone(p.received),
 		Flushes: slices.Clone(p.flushes), Underruns: slices.Clone(p.underruns), Omitted: p.omitted,
 	}
+	l.Played = heard.played
+	if withPCM {
+		l.PCM = slices.Clone(p.kept)
+	}
+	return l
 }
 
 func samplesIn(d time.Duration) int64 { return pcm.Samples(d) }
