@@ -49,7 +49,7 @@ const (
 	Version2026 = "2026-03-12"
 )
 
-// cloudName is Client.Name and the Cloud of all that this package fills in.
+// cloudName is the default name of the cloud.
 const cloudName = "acs"
 
 // mediaConfiguration is MediaStreamingConfiguration of 2022-04-07-preview.
@@ -264,7 +264,7 @@ func parseError(body []byte) (code string, subCode int, message string) {
 	if err := unmarshal(body, &r); err != nil || r.Error == nil {
 		return "", 0, "error body is not a CommunicationErrorResponse"
 	}
-	return string(r.Error.Code), r.Error.subCode(), clipTo(r.Error.Message, 1024)
+	return string(r.Error.Code), r.Error.subCode(), r.Error.Message
 }
 
 // subCode finds the number that the service's troubleshooting tables list
