@@ -1,0 +1,359 @@
+package acsws
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"github.com/mixminus/mixminus/codec/resample"
+	"github.com/mixminus/mixminus/engine"
+	"github.com/mixminus/mixminus/engine/pcm"
+)
+
+// Why a connection was closed by us.
+var (
+	errServerClosed = errors.New("acsws: server closed")
+	errSuperseded   = errors.New("acsws: a newer connection took over")
+	errIdle         = errors.New("acsws: nothing read for three ping intervals")
+	errLegClosed    = errors.New("acsws: leg closed")
+	errRate         = errors.New("acsws: too many messages per second")
+	errNoVerify     = errors.New("acsws: no way to verify tokens is configured")
+)
+
+const (
+	firstBuffer = 4 << 10
+	// maxChunk is the audio of one message, in samples: what MaxMessage can
+	// carry is bounded, so this is a bound on memory only.
+	maxChunk = 24000
+)
+
+// conn is one connection, from the cloud's upgrade to its end.
+type conn struct {
+	// Static after construction.
+	ep   *endpoint
+	done chan struct{} // closed when the reading goroutine has ended
+
+	// Static once run has begun.
+	ws *websocket.Conn
+	nc *netConn
+
+	// Owned by the reading goroutine.
+	port   *engine.Port
+	buf    []byte
+	msg    Message
+	chunk  []int16 // audio that cannot be decoded in place
+	second int64   // of the rate limit
+	count  int
+	in24   map[*engine.Render]*downsampler
+
+	// Owned by the holder of the source's pump.
+	wbuf  []byte
+	out24 *resample.Resampler
+	pcm24 [480]int16
+
+	// Guarded by mu.
+	mu     sync.Mutex
+	closed bool
+	cause  error
+
+	up atomic.Bool // ws and nc are set
+}
+
+func newConn(e *endpoint) *conn { return &conn{ep: e, done: make(chan struct{})} }
+
+// close ends the connection for a reason of ours; nil is good order. From any
+// goroutine; it does not wait.
+func (c *conn) close(cause error) {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return
+	}
+	c.closed, c.cause = true, cause
+	c.mu.Unlock()
+	if c.up.Load() {
+		c.shut()
+	}
+}
+
+// shut says good-bye if the socket takes it, and closes.
+func (c *conn) shut() {
+	code, text := websocket.CloseNormalClosure, ""
+	c.mu.Lock()
+	switch c.cause {
+	case errRate:
+		code, text = websocket.ClosePolicyViolation, "too many messages"
+	case errServerClosed:
+		code = websocket.CloseGoingAway
+	}
+	c.mu.Unlock()
+	_ = c.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, text), time.Now().Add(time.Second))
+	c.nc.Close()
+}
+
+// run carries the leg until the connection ends, on the http server's
+// goroutine.
+func (c *conn) run(ws *websocket.Conn, nc *netConn) {
+	c.ws, c.nc = ws, nc
+	c.up.Store(true)
+	c.mu.Lock()
+	closed := c.closed
+	c.mu.Unlock()
+	if closed { // while the handshake was under way
+		c.shut()
+	}
+	defer nc.wait()
+	defer nc.Close()
+	ws.SetReadLimit(c.ep.server.cfg.MaxMessage)
+	var out engine.Outlet
+	if c.ep.stream.Bidirectional {
+		out = c
+	}
+	port, err := c.ep.leg.Attach(out)
+	if err != nil {
+		c.close(err)
+		return
+	}
+	c.port = port
+	c.ep.connections.Add(1)
+	if fn := c.ep.stream.OnUp; fn != nil {
+		fn()
+	}
+	err = c.read()
+	c.port.Detach(engine.Now())
+	c.mu.Lock()
+	if c.closed {
+		err = c.cause
+	}
+	c.closed = true
+	c.mu.Unlock()
+	if fn := c.ep.stream.OnDown; fn != nil {
+		fn(err)
+	}
+}
+
+// read runs readLoop; a handler that panics ends its own leg.
+func (c *conn) read() (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("%w: %v", engine.ErrPanic, v)
+			c.ep.server.log.Error("handler panicked", "leg", c.ep.leg.ID(), "panic", v, "stack", string(debug.Stack()))
+			c.ep.leg.Fail(err)
+		}
+	}()
+	err = c.readLoop()
+	if websocket.IsCloseError(err, websocket.CloseNormalClosure, websocket.CloseGoingAway) {
+		return nil
+	}
+	return err
+}
+
+// readLoop takes message after message off the socket.
+func (c *conn) readLoop() error {
+	c.buf = make([]byte, firstBuffer)
+	for {
+		kind, r, err := c.ws.NextReader()
+		if err != nil {
+			return err
+		}
+		n, err := c.fill(r)
+		if err != nil {
+			return err
+		}
+		arrival := c.nc.arrival.Load()
+		if !c.withinRate(arrival) {
+			c.close(errRate)
+			return errRate
+		}
+		c.ep.in.Add(1)
+		if kind != websocket.TextMessage {
+			c.bad(int(NumReasons) + connNotText)
+			continue
+		}
+		if err := Parse(c.buf[:n], &c.msg); err != nil {
+			c.bad(int(ReasonOf(err)))
+			continue
+		}
+		c.take(arrival)
+	}
+}
+
+// fill reads a whole message into buf, which grows up to the read limit.
+func (c *conn) fill(r io.Reader) (int, error) {
+	n := 0
+	for {
+		if n == len(c.buf) {
+			c.buf = append(c.buf, make([]byte, len(c.buf))...)
+		}
+		k, err := r.Read(c.buf[n:])
+		n += k
+		if err == io.EOF {
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
+	}
+}
+
+// withinRate counts messages per second of arrival.
+func (c *conn) withinRate(arrival int64) bool {
+	if s := arrival / int64(time.Second); s != c.second {
+		c.second, c.count = s, 0
+	}
+	c.count++
+	return c.count <= c.ep.server.cfg.MaxRate
+}
+
+func (c *conn) bad(reason int) { c.ep.bad[reason].Add(1) }
+
+// take acts on a message.
+func (c *conn) take(arrival int64) {
+	switch c.msg.Kind {
+	case KindAudioData:
+		c.takeAudio(arrival)
+	case KindAudioMetadata:
+		c.takeMetadata()
+	case KindDTMF:
+		tone, ok := ToneByte(c.msg.Tone)
+		if !ok {
+			c.bad(int(NumReasons) + connBadTone)
+			return
+		}
+		c.port.DTMF(tone, string(c.msg.Speaker))
+	}
+}
+
+// takeMetadata notes the format of what follows; one that we cannot take
+// stops the audio until another comes.
+func (c *conn) takeMetadata() {
+	m := &c.msg.Metadata
+	ok := (m.SampleRate == 16000 || m.SampleRate == 24000) && m.Channels == 1 && strings.EqualFold(m.Encoding, "PCM")
+	if !ok {
+		c.bad(int(NumReasons) + connBadFormat)
+		c.ep.server.log.Warn("media format not supported", "leg", c.ep.leg.ID(),
+			"encoding", m.Encoding, "sampleRate", m.SampleRate, "channels", m.Channels)
+		c.ep.rate.Store(-1)
+		return
+	}
+	c.ep.rate.Store(int64(m.SampleRate))
+}
+
+// takeAudio brings the audio to the leg: in place where it is one frame, else
+// by way of chunk.
+func (c *conn) takeAudio(arrival int64) {
+	m := &c.msg
+	rate := c.ep.rate.Load()
+	if rate <= 0 {
+		if rate == 0 {
+			c.bad(int(NumReasons) + connNoMetadata)
+		} else {
+			c.bad(int(NumReasons) + connBadFormat)
+		}
+		return
+	}
+	speaker := m.Speaker
+	if c.ep.leg.Channels() == engine.Mixed {
+		speaker = nil
+	}
+	at := engine.Chunk{Timestamp: m.Timestamp, HasTimestamp: m.HasTimestamp, Arrival: arrival, Silent: m.Silent}
+	r := c.port.Lookup(speaker)
+	if r != nil && rate == pcm.SampleRate && len(m.Data) == frameBase64 && c.inPlace(r, at) {
+		return
+	}
+	if c.chunk == nil {
+		c.chunk = make([]int16, maxChunk)
+	}
+	n, err := DecodePCM(c.chunk, m.Data)
+	if err != nil {
+		c.bad(int(ReasonOf(err)))
+		return
+	}
+	// Only audio that could be decoded announces a speaker.
+	if r == nil {
+		if r, err = c.port.Render(speaker, arrival); err != nil {
+			c.bad(int(NumReasons) + connTooManySpeakers)
+			return
+		}
+	}
+	if rate == pcm.SampleRate {
+		r.Append(c.chunk[:n], at)
+		return
+	}
+	c.resampler(r).append(c.chunk[:n], at)
+}
+
+// frameBase64 is the length of a frame's audio on the wire.
+var frameBase64 = base64.StdEncoding.EncodedLen(pcm.FrameBytes)
+
+// inPlace decodes the message straight into the leg's ring; false if it is
+// not exactly one frame, or cannot be one now.
+func (c *conn) inPlace(r *engine.Render, at engine.Chunk) bool {
+	f := r.Slot()
+	if f == nil {
+		return false
+	}
+	if n, err := DecodePCM(f.Samples[:], c.msg.Data); err != nil || n != pcm.FrameSamples {
+		return false
+	}
+	r.Commit(at)
+	return true
+}
+
+// SendFrame sends 20 ms of audio (engine.Outlet).
+func (c *conn) SendFrame(samples *[pcm.FrameSamples]int16) bool {
+	if c.nc.busy() {
+		return false
+	}
+	out := samples[:]
+	if c.ep.stream.SampleRate == 24000 {
+		if c.out24 == nil {
+			c.out24, _ = resample.New(16000, 24000) // these rates are known
+		}
+		out = c.pcm24[:c.out24.Process(c.pcm24[:], out)]
+	}
+	c.wbuf = AppendAudio(c.wbuf[:0], out)
+	return c.send()
+}
+
+// SendFlush tells the cloud to drop what it has not played (engine.Outlet).
+func (c *conn) SendFlush() bool {
+	if c.nc.busy() {
+		return false // asked again within 20 ms; flushes until then are one
+	}
+	c.wbuf = AppendStopAudio(c.wbuf[:0])
+	return c.send()
+}
+
+func (c *conn) send() bool {
+	if err := c.ws.WriteMessage(websocket.TextMessage, c.wbuf); err != nil {
+		return false
+	}
+	c.ep.out.Add(1)
+	return true
+}
+
+// keepAlive pings, and closes a connection that read nothing since oldest.
+func (c *conn) keepAlive(oldest int64) {
+	if !c.up.Load() {
+		return
+	}
+	select {
+	case <-c.ep.leg.Done():
+		c.close(errLegClosed)
+		return
+	default:
+	}
+	if c.nc.arrival.Load() < oldest {
+		c.close(errIdle)
+		return
+	}
+	_ = c.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(time.Second))
+}

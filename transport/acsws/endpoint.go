@@ -1,0 +1,221 @@
+package acsws
+
+import (
+	"bufio"
+	"crypto/subtle"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"github.com/mixminus/mixminus/engine"
+	"github.com/mixminus/mixminus/transport"
+)
+
+// endpoint is one minted address and the connections that came to it, one
+// after the other.
+type endpoint struct {
+	// Static after construction.
+	server *Server
+	leg    *engine.Leg
+	stream transport.Stream
+	token  string
+
+	// Atomic.
+	connections, refused, in, out atomic.Int64
+	bad                           [NumReasons + numConnReasons]atomic.Int64
+	rate                          atomic.Int64 // of the last metadata, Hz; 0 before
+
+	// Guarded by mu.
+	mu       sync.Mutex
+	callID   string
+	conn     *conn
+	draining bool
+}
+
+// URL returns the address.
+func (e *endpoint) URL() string { return e.server.cfg.BaseURL + "/" + e.token }
+
+// Bind names the call that the address belongs to.
+func (e *endpoint) Bind(callID string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.callID = callID
+}
+
+// Drain accepts no further connection and returns when the standing one has
+// ended, after 500 ms by force.
+func (e *endpoint) Drain() {
+	e.server.forget(e)
+	e.mu.Lock()
+	e.draining = true
+	c := e.conn
+	e.mu.Unlock()
+	if c == nil {
+		return
+	}
+	t := time.NewTimer(drainTime)
+	defer t.Stop()
+	select {
+	case <-c.done:
+	case <-t.C:
+		c.close(nil)
+		<-c.done
+	}
+}
+
+// Stats returns the counters.
+func (e *endpoint) Stats() transport.Stats {
+	e.mu.Lock()
+	connected := e.conn != nil
+	e.mu.Unlock()
+	s := transport.Stats{
+		Connections: e.connections.Load(), Refused: e.refused.Load(),
+		MessagesIn: e.in.Load(), MessagesOut: e.out.Load(), Connected: connected,
+	}
+	for i := range e.bad {
+		if n := e.bad[i].Load(); n > 0 {
+			if s.BadMessages == nil {
+				s.BadMessages = make(map[string]int64)
+			}
+			s.BadMessages[reasonName(i)] = n
+		}
+	}
+	return s
+}
+
+// refuse counts and answers an upgrade that is not served.
+func (e *endpoint) refuse(w http.ResponseWriter, status int, text string) {
+	e.refused.Add(1)
+	http.Error(w, text, status)
+}
+
+// serve checks an upgrade, takes the leg over from an older connection, and
+// is the reading goroutine of the new one until it ends.
+func (e *endpoint) serve(w http.ResponseWriter, r *http.Request) {
+	if !websocket.IsWebSocketUpgrade(r) {
+		w.Header().Set("Upgrade", "websocket")
+		e.refuse(w, http.StatusUpgradeRequired, "this address speaks WebSocket only")
+		return
+	}
+	if err := e.server.verify(r); err != nil {
+		e.server.log.Warn("media upgrade refused", "leg", e.leg.ID(), "err", err)
+		e.refuse(w, http.StatusUnauthorized, "bearer token not accepted")
+		return
+	}
+	e.mu.Lock()
+	want := e.callID
+	e.mu.Unlock()
+	if got := r.Header.Get("x-ms-call-connection-id"); want != "" && got != "" && subtle.ConstantTimeCompare([]byte(got), []byte(want)) != 1 {
+		e.refuse(w, http.StatusForbidden, "x-ms-call-connection-id names another call")
+		return
+	}
+	c := newConn(e)
+	if status, text := e.takeOver(c); status != 0 {
+		e.refuse(w, status, text)
+		return
+	}
+	defer e.release(c)
+	up := websocket.Upgrader{ReadBufferSize: 4096, WriteBufferSize: 2048}
+	if e.server.cfg.Insecure {
+		up.CheckOrigin = func(*http.Request) bool { return true }
+	}
+	h := &hijacker{ResponseWriter: w}
+	ws, err := up.Upgrade(h, r, nil)
+	if err != nil {
+		e.refused.Add(1)
+		return
+	}
+	c.run(ws, h.conn)
+}
+
+// verify checks the token of an upgrade; it fails closed.
+func (s *Server) verify(r *http.Request) error {
+	switch {
+	case s.cfg.Insecure:
+		return nil
+	case s.cfg.Verify == nil:
+		return errNoVerify
+	}
+	return s.cfg.Verify(r)
+}
+
+// takeOver makes c the endpoint's connection. A newer connection wins: the
+// older one is closed, and its reading goroutine has ended before the newer
+// may produce.
+func (e *endpoint) takeOver(c *conn) (status int, text string) {
+	deadline := time.NewTimer(takeoverTime)
+	defer deadline.Stop()
+	for {
+		e.mu.Lock()
+		old := e.conn
+		switch {
+		case e.draining:
+			e.mu.Unlock()
+			return http.StatusUnauthorized, "the call has ended"
+		case old == nil:
+			if !e.server.enter(c) {
+				e.mu.Unlock()
+				return http.StatusServiceUnavailable, "shutting down"
+			}
+			e.conn = c
+			e.mu.Unlock()
+			return 0, ""
+		}
+		e.mu.Unlock()
+		old.close(errSuperseded)
+		select {
+		case <-old.done:
+		case <-deadline.C:
+			return http.StatusConflict, "the older connection's handler does not return"
+		}
+	}
+}
+
+// release ends c's time.
+func (e *endpoint) release(c *conn) {
+	e.mu.Lock()
+	e.conn = nil
+	e.mu.Unlock()
+	close(c.done)
+	e.server.leave(c)
+}
+
+// hijacker puts a netConn between the http server's connection and gorilla.
+type hijacker struct {
+	http.ResponseWriter
+	conn *netConn
+}
+
+// Hijack implements http.Hijacker.
+func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	c, brw, err := http.NewResponseController(h.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	h.conn = newNetConn(c)
+	return h.conn, brw, nil
+}
+
+// Reasons of the connection, beside those of the wire.
+const (
+	connNotText = iota
+	connNoMetadata
+	connBadFormat
+	connTooManySpeakers
+	connBadTone
+	numConnReasons
+)
+
+var connReasons = [numConnReasons]string{
+	"not_text", "audio_before_metadata", "unsupported_format", "too_many_speakers", "bad_tone",
+}
+
+func reasonName(i int) string {
+	if i < int(NumReasons) {
+		return Reason(i).String()
+	}
+	return connReasons[i-int(NumReasons)]
+}

@@ -1,0 +1,194 @@
+package acsws
+
+import (
+	"bytes"
+
+	"github.com/segmentio/asm/ascii"
+)
+
+// scanAudio reads b into m if b is a KindAudioData in the cloud's own
+// spelling, and reports whether it was. The known shape is:
+//
+//	{"kind":"AudioData","audioData":{
+//	  "timestamp":"…","participantRawID":"…","data":"…","silent":false}}
+//
+// with the keys in any order, any of them but kind, audioData and data left
+// out, none twice, any JSON white space, and strings of printable ASCII
+// without escapes. Everything else, valid or not, is not recognised: it costs
+// time, not correctness, since parseAny decides then. After false m holds
+// nothing that may be used.
+func scanAudio(b []byte, m *Message) bool {
+	const kind, body = 1, 2
+	s := scanner{b: b}
+	if !s.lit('{') {
+		return false
+	}
+	for seen := 0; ; {
+		var bit int
+		var ok bool
+		switch s.initial() {
+		case 'k':
+			bit, ok = kind, s.key(`"kind"`) && string(s.word()) == "AudioData"
+		case 'a':
+			bit, ok = body, s.key(`"audioData"`) && s.audio(m)
+		}
+		if !ok || seen&bit != 0 {
+			return false
+		}
+		seen |= bit
+		switch s.next() {
+		case ',':
+		case '}':
+			if s.space(); s.i != len(s.b) || seen != kind|body {
+				return false
+			}
+			m.Kind = KindAudioData
+			return true
+		default:
+			return false
+		}
+	}
+}
+
+// scanner reads JSON tokens of the known shape. Its methods skip white space
+// before a token and return nil, 0 or false on anything else.
+type scanner struct {
+	b []byte
+	i int // next byte to read
+}
+
+// audio reads the object of the audioData key.
+func (s *scanner) audio(m *Message) bool {
+	const timestamp, speaker, data, silent = 1, 2, 4, 8
+	if !s.lit('{') {
+		return false
+	}
+	for seen := 0; ; {
+		var bit int
+		var ok bool
+		switch s.initial() {
+		case 't':
+			bit, ok = timestamp, s.key(`"timestamp"`) && s.timestamp(m)
+		case 'p':
+			bit, ok = speaker, s.key(`"participantRawID"`) && s.str(&m.Speaker)
+		case 'd':
+			bit, ok = data, s.key(`"data"`) && s.str(&m.Data)
+		case 's':
+			bit, ok = silent, s.key(`"silent"`) && s.boolean(&m.Silent)
+		}
+		if !ok || seen&bit != 0 {
+			return false
+		}
+		seen |= bit
+		switch s.next() {
+		case ',':
+		case '}':
+			return seen&data != 0
+		default:
+			return false
+		}
+	}
+}
+
+// timestamp reads a string into m's timestamp.
+func (s *scanner) timestamp(m *Message) bool {
+	start := s.i
+	v := s.word()
+	if v == nil {
+		return false
+	}
+	if m.Timestamp, m.HasTimestamp = parseUTC(v); m.HasTimestamp {
+		return true
+	}
+	s.i = start
+	if !s.str(&v) { // the same text again, now checked byte by byte
+		return false
+	}
+	m.Timestamp, m.HasTimestamp = parseTimestamp(v)
+	return true
+}
+
+// space skips JSON white space (RFC 8259 section 2).
+func (s *scanner) space() {
+	for s.i < len(s.b) {
+		switch s.b[s.i] {
+		case ' ', '\t', '\n', '\r':
+			s.i++
+		default:
+			return
+		}
+	}
+}
+
+// next skips white space and takes one byte, 0 at the end.
+func (s *scanner) next() byte {
+	if s.i < len(s.b) && s.b[s.i] > ' ' { // as nearly always
+		s.i++
+		return s.b[s.i-1]
+	}
+	s.space()
+	if s.i >= len(s.b) {
+		return 0
+	}
+	s.i++
+	return s.b[s.i-1]
+}
+
+// lit takes the byte c behind white space.
+func (s *scanner) lit(c byte) bool { return s.next() == c }
+
+// initial returns the first letter of the key that comes next.
+func (s *scanner) initial() byte {
+	s.space()
+	if s.i+1 >= len(s.b) {
+		return 0
+	}
+	return s.b[s.i+1]
+}
+
+// key takes the quoted key and its colon.
+func (s *scanner) key(quoted string) bool {
+	rest := s.b[s.i:]
+	if len(rest) < len(quoted) || string(rest[:len(quoted)]) != quoted {
+		return false
+	}
+	s.i += len(quoted)
+	return s.lit(':')
+}
+
+// word takes a string up to the next quote. The bytes are not checked: the
+// caller must compare them with what it knows. A string that was cut at an
+// escaped quote ends in a backslash, so it equals nothing known.
+func (s *scanner) word() []byte {
+	if !s.lit('"') {
+		return nil
+	}
+	rest := s.b[s.i:]
+	n := bytes.IndexByte(rest, '"')
+	if n < 0 {
+		return nil
+	}
+	s.i += n + 1
+	return rest[:n:n]
+}
+
+// str takes a string of printable ASCII without escapes: one whose text is
+// its bytes.
+func (s *scanner) str(p *[]byte) bool {
+	*p = s.word()
+	return *p != nil && ascii.ValidPrint(*p) && bytes.IndexByte(*p, '\\') < 0
+}
+
+// boolean takes true or false.
+func (s *scanner) boolean(p *bool) bool {
+	s.space()
+	switch rest := s.b[s.i:]; {
+	case len(rest) >= 4 && string(rest[:4]) == "true":
+		*p, s.i = true, s.i+4
+		return true
+	case len(rest) >= 5 && string(rest[:5]) == "false":
+		*p, s.i = false, s.i+5
+		return true
+	}
+	return false
+}

@@ -1,0 +1,552 @@
+package acsws
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"github.com/mixminus/mixminus/codec/l16"
+	"github.com/mixminus/mixminus/engine"
+	"github.com/mixminus/mixminus/engine/pcm"
+	"github.com/mixminus/mixminus/transport"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const wait = 10 * time.Second
+
+// rig is a Server behind a real http server, and one leg.
+type rig struct {
+	t      testing.TB
+	engine *engine.Engine
+	server *Server
+	leg    *engine.Leg
+	ep     transport.Endpoint
+	down   chan error
+}
+
+func newRig(t testing.TB, cfg Config, leg engine.LegConfig, st transport.Stream) *rig {
+	t.Helper()
+	r := &rig{t: t, engine: engine.New(engine.Config{}), down: make(chan error, 16)}
+	hs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { r.server.ServeHTTP(w, req) }))
+	cfg.BaseURL = "ws" + strings.TrimPrefix(hs.URL, "http") + "/media"
+	if cfg.Verify == nil {
+		cfg.Insecure = true
+	}
+	var err error
+	r.server, err = New(cfg)
+	require.NoError(t, err)
+	r.leg, err = r.engine.NewLeg(leg)
+	require.NoError(t, err)
+	st.OnDown = func(err error) { r.down <- err }
+	r.ep, err = r.server.Open(r.leg, st)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		require.NoError(t, r.server.Close())
+		hs.Close()
+		require.NoError(t, r.engine.Close())
+	})
+	return r
+}
+
+func (r *rig) dial(h http.Header) *websocket.Conn {
+	r.t.Helper()
+	c, _, err := websocket.DefaultDialer.Dial(r.ep.URL(), h)
+	require.NoError(r.t, err)
+	r.t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// refused dials and returns the status of the refusal.
+func (r *rig) refused(url string, h http.Header) int {
+	r.t.Helper()
+	c, resp, err := websocket.DefaultDialer.Dial(url, h)
+	if err == nil {
+		c.Close()
+		return http.StatusSwitchingProtocols
+	}
+	require.ErrorIs(r.t, err, websocket.ErrBadHandshake)
+	return resp.StatusCode
+}
+
+func (r *rig) awaitDown() error {
+	r.t.Helper()
+	select {
+	case err := <-r.down:
+		return err
+	case <-time.After(wait):
+		r.t.Fatal("connection still stands")
+		return nil
+	}
+}
+
+func send(t testing.TB, c *websocket.Conn, text string) {
+	t.Helper()
+	require.NoError(t, c.WriteMessage(websocket.TextMessage, []byte(text)))
+}
+
+func formatOf(rate int) string {
+	return fmt.Sprintf(`{"kind":"AudioMetadata","audioMetadata":{"subscriptionId":"s","encoding":"PCM","sampleRate":%d,"channels":1,"length":640}}`, rate)
+}
+
+var epoch = time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+
+// audio is a message with samples at a time in ms after epoch; who "" is mixed.
+func audioOf(who string, ms int, samples []int16) string {
+	b := make([]byte, 2*len(samples))
+	l16.EncodeLE(b, samples)
+	m := map[string]any{"timestamp": epoch.Add(time.Duration(ms) * time.Millisecond).Format("2006-01-02T15:04:05.000Z"), "data": base64.StdEncoding.EncodeToString(b), "silent": false}
+	if who != "" {
+		m["participantRawID"] = who
+	}
+	j, _ := json.Marshal(map[string]any{"kind": "AudioData", "audioData": m})
+	return string(j)
+}
+
+func ramp(n, from int) []int16 {
+	s := make([]int16, n)
+	for i := range s {
+		s[i] = int16((from + i) % 30000)
+	}
+	return s
+}
+
+func read(t testing.TB, tap *engine.Tap) pcm.Frame {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), wait)
+	defer cancel()
+	var f pcm.Frame
+	require.NoError(t, tap.Read(ctx, &f))
+	return f
+}
+
+func TestUnmixedIsExact(t *testing.T) {
+	var announced []string
+	r := newRig(t, Config{}, engine.LegConfig{Channels: engine.Unmixed, OnRender: func(r *engine.Render) { announced = append(announced, r.RawID()) }}, transport.Stream{})
+	tap := r.leg.Tap(256)
+	c := r.dial(nil)
+	send(t, c, formatOf(16000))
+	for i := range 50 {
+		send(t, c, audioOf("8:acs:a", 20*i, ramp(320, 320*i)))
+		if i%2 == 0 { // b sends 40 ms at a time
+			send(t, c, audioOf("4:+1425", 20*i, ramp(640, 7+320*i)))
+		}
+	}
+	next := map[uint32]int{}
+	for range 100 {
+		f := read(t, tap)
+		i := next[f.Speaker]
+		next[f.Speaker]++
+		require.EqualValues(t, 320*i, f.Position())
+		require.EqualValues(t, i, f.Seq)
+		require.Equal(t, ramp(320, int(f.Speaker-1)*7+320*i), f.Samples[:])
+		require.NotZero(t, f.Arrival)
+	}
+	require.Equal(t, map[uint32]int{1: 50, 2: 50}, next)
+	require.Equal(t, []string{"8:acs:a", "4:+1425"}, announced)
+	require.EqualValues(t, 76, r.ep.Stats().MessagesIn)
+	require.Empty(t, r.ep.Stats().BadMessages)
+	require.EqualValues(t, 100, r.leg.Stats().Latency.Count)
+}
+
+func TestMixedIgnoresSpeakers(t *testing.T) {
+	r := newRig(t, Config{}, engine.LegConfig{}, transport.Stream{})
+	tap := r.leg.Tap(8)
+	c := r.dial(nil)
+	send(t, c, formatOf(16000))
+	send(t, c, audioOf("", 0, ramp(320, 0)))
+	send(t, c, audioOf("someone", 20, ramp(320, 320)))
+	require.Zero(t, read(t, tap).Speaker)
+	require.EqualValues(t, 320, func() int64 { f := read(t, tap); return f.Position() }())
+	require.Len(t, r.leg.Renders(), 1)
+}
+
+// receive reads the next message from the bot as the official parsers do.
+func receive(t testing.TB, c *websocket.Conn) (kind string, samples []int16) {
+	t.Helper()
+	c.SetReadDeadline(time.Now().Add(wait))
+	mt, b, err := c.ReadMessage()
+	require.NoError(t, err)
+	require.Equal(t, websocket.TextMessage, mt)
+	require.Less(t, len(b), 2048)
+	var m struct {
+		Kind      string
+		AudioData struct{ Data []byte }
+	}
+	require.NoError(t, json.Unmarshal(b, &m))
+	samples = make([]int16, len(m.AudioData.Data)/2)
+	l16.DecodeLE(samples, m.AudioData.Data)
+	return m.Kind, samples
+}
+
+func TestHandlerEchoAndFlush(t *testing.T) {
+	r := newRig(t, Config{}, engine.LegConfig{}, transport.Stream{Bidirectional: true})
+	r.leg.OnRender(func(rd *engine.Render) {
+		rd.Handle(func(f *pcm.Frame) { rd.Leg().Source().TryWrite(f.Samples[:]) })
+	})
+	c := r.dial(nil)
+	send(t, c, formatOf(16000))
+	for i := range 30 {
+		send(t, c, audioOf("", 20*i, ramp(320, 320*i)))
+		kind, got := receive(t, c)
+		require.Equal(t, "AudioData", kind)
+		require.Equal(t, ramp(320, 320*i), got)
+		if i == 15 { // the model holds 400 ms: make room
+			r.leg.Source().Flush()
+			kind, _ := receive(t, c)
+			require.Equal(t, "StopAudio", kind)
+		}
+	}
+	require.EqualValues(t, 31, r.ep.Stats().MessagesOut)
+}
+
+func TestNotBidirectionalSendsNothing(t *testing.T) {
+	r := newRig(t, Config{}, engine.LegConfig{}, transport.Stream{})
+	tap := r.leg.Tap(4)
+	c := r.dial(nil)
+	send(t, c, formatOf(16000))
+	send(t, c, audioOf("", 0, ramp(320, 0)))
+	read(t, tap)
+	_, err := r.leg.Source().TryWrite(ramp(320, 0))
+	require.NoError(t, err)
+	require.Zero(t, r.ep.Stats().MessagesOut)
+	require.Equal(t, 20*time.Millisecond, r.leg.Source().Depth(), "it stays queued")
+}
+
+func TestRefusals(t *testing.T) {
+	bad := errors.New("bad token")
+	r := newRig(t, Config{Verify: func(q *http.Request) error {
+		if q.Header.Get("Authorization") != "Bearer good" {
+			return bad
+		}
+		return nil
+	}}, engine.LegConfig{}, transport.Stream{})
+	good := http.Header{"Authorization": {"Bearer good"}}
+	base := strings.TrimSuffix(r.ep.URL(), r.ep.URL()[strings.LastIndex(r.ep.URL(), "/"):])
+	require.Equal(t, 401, r.refused(base+"/AAAAAAAAAAAAAAAAAAAAAA", good), "unknown token in the path")
+	require.Equal(t, 401, r.refused(base, good), "no token in the path")
+	require.EqualValues(t, 2, r.server.Refused())
+	require.Equal(t, 401, r.refused(r.ep.URL(), nil), "no bearer token")
+	resp, err := http.Get("http" + strings.TrimPrefix(r.ep.URL(), "ws"))
+	require.NoError(t, err)
+	resp.Body.Close()
+	require.Equal(t, 426, resp.StatusCode)
+	r.ep.Bind("call-1")
+	other := good.Clone()
+	other.Set("x-ms-call-connection-id", "call-2")
+	require.Equal(t, 403, r.refused(r.ep.URL(), other))
+	require.EqualValues(t, 3, r.ep.Stats().Refused)
+	other.Set("x-ms-call-connection-id", "call-1")
+	r.dial(other)
+	r.ep.Drain()
+	require.Equal(t, 401, r.refused(r.ep.URL(), good), "the call has ended")
+
+	closed := newRig(t, Config{}, engine.LegConfig{}, transport.Stream{})
+	closed.server.cfg.Insecure = false
+	require.Equal(t, 401, closed.refused(closed.ep.URL(), nil), "no verifier: fails closed")
+}
+
+func TestNewerConnectionWins(t *testing.T) {
+	r := newRig(t, Config{}, engine.LegConfig{Channels: engine.Unmixed}, transport.Stream{})
+	tap := r.leg.Tap(64)
+	a := r.dial(nil)
+	send(t, a, formatOf(16000))
+	send(t, a, audioOf("x", 0, ramp(320, 0)))
+	read(t, tap)
+	b := r.dial(nil)
+	require.ErrorIs(t, r.awaitDown(), errSuperseded)
+	send(t, b, audioOf("x", 200, ramp(320, 5))) // metadata need not be repeated
+	f := read(t, tap)
+	require.EqualValues(t, 10*320, f.Position())
+	require.EqualValues(t, 9, f.Lost)
+	require.True(t, f.Flags.Has(pcm.AfterGap))
+	_, _, err := a.ReadMessage()
+	require.Error(t, err)
+	require.EqualValues(t, 2, r.ep.Stats().Connections)
+}
+
+func TestBadMessagesAreCounted(t *testing.T) {
+	r := newRig(t, Config{}, engine.LegConfig{Channels: engine.Unmixed, MaxSpeakers: 1}, transport.Stream{})
+	tap := r.leg.Tap(64)
+	c := r.dial(nil)
+	send(t, c, audioOf("a", 0, ramp(320, 0)))
+	send(t, c, strings.Replace(formatOf(16000), `"channels":1`, `"channels":2`, 1))
+	send(t, c, audioOf("a", 0, ramp(320, 0)))
+	send(t, c, formatOf(8000))
+	send(t, c, formatOf(16000))
+	send(t, c, `{"kind":"AudioData"`)
+	send(t, c, `{"kind":"Video","video":{}}`)
+	send(t, c, `{"kind":"AudioData","audioData":{"data":"AAA","silent":false}}`)
+	send(t, c, `{"kind":"AudioData","audioData":{"data":"AAAA","silent":false}}`)
+	send(t, c, `{"kind":"DtmfData","dtmfData":{"data":"x"}}`)
+	require.NoError(t, c.WriteMessage(websocket.BinaryMessage, []byte("hi")))
+	require.Empty(t, r.leg.Renders(), "nothing was announced by what could not be used")
+	send(t, c, audioOf("a", 0, ramp(320, 0)))
+	send(t, c, strings.Replace(audioOf("a", 20, ramp(320, 0)), `"data":"`, `"data":"!`, 1))
+	send(t, c, audioOf("b", 0, ramp(320, 0)))
+	send(t, c, audioOf("a", 20, ramp(320, 320)))
+	f := read(t, tap)
+	require.Zero(t, f.Position())
+	f = read(t, tap)
+	require.EqualValues(t, 320, f.Position(), "what follows is in its place")
+	require.Equal(t, map[string]int64{
+		"audio_before_metadata": 1, "unsupported_format": 3, "bad_json": 1, "unknown_kind": 1,
+		"bad_base64": 2, "odd_bytes": 1, "bad_tone": 1, "not_text": 1, "too_many_speakers": 1,
+	}, r.ep.Stats().BadMessages)
+}
+
+func TestDTMF(t *testing.T) {
+	keys := make(chan string, 4)
+	r := newRig(t, Config{}, engine.LegConfig{OnDTMF: func(k byte, who string) { keys <- string(k) + who }}, transport.Stream{})
+	c := r.dial(nil)
+	send(t, c, `{"kind":"DtmfData","dtmfData":{"data":"3"}}`)
+	send(t, c, `{"kind":"DtmfData","dtmfData":{"data":"#","participantRawID":"4:+1"}}`)
+	require.Equal(t, "3", <-keys)
+	require.Equal(t, "#4:+1", <-keys)
+}
+
+func TestHugeMessageEndsTheConnectionOnly(t *testing.T) {
+	r := newRig(t, Config{MaxMessage: 4096}, engine.LegConfig{}, transport.Stream{})
+	tap := r.leg.Tap(4)
+	c := r.dial(nil)
+	send(t, c, formatOf(16000))
+	send(t, c, audioOf("", 0, ramp(1000, 0)))
+	// The server may reset the connection before all of this is written.
+	_ = c.WriteMessage(websocket.TextMessage, []byte(`{"kind":"AudioData","audioData":{"data":"`+strings.Repeat("A", 8192)+`"}}`))
+	require.ErrorIs(t, r.awaitDown(), websocket.ErrReadLimit)
+	c = r.dial(nil)
+	send(t, c, audioOf("", 100, ramp(320, 0)))
+	for range 4 {
+		read(t, tap)
+	}
+}
+
+func TestRateLimit(t *testing.T) {
+	r := newRig(t, Config{MaxRate: 100}, engine.LegConfig{}, transport.Stream{})
+	c := r.dial(nil)
+	for range 500 {
+		if c.WriteMessage(websocket.TextMessage, []byte(formatOf(16000))) != nil {
+			break
+		}
+	}
+	require.ErrorIs(t, r.awaitDown(), errRate)
+}
+
+func TestIdlePeerIsClosed(t *testing.T) {
+	r := newRig(t, Config{Ping: 150 * time.Millisecond}, engine.LegConfig{}, transport.Stream{})
+	lively := r.dial(nil)
+	go func() { // answers pings
+		for {
+			if _, _, err := lively.ReadMessage(); err != nil {
+				return
+			}
+		}
+	}()
+	select {
+	case err := <-r.down:
+		t.Fatalf("closed although it answered pings: %v", err)
+	case <-time.After(time.Second):
+	}
+	r.dial(nil) // takes over, and never reads
+	require.ErrorIs(t, r.awaitDown(), errSuperseded)
+	require.ErrorIs(t, r.awaitDown(), errIdle)
+}
+
+// TestPeerThatStopsReading floods a handler echo whose peer reads nothing:
+// the handler is never held up, and hanging up works at once.
+func TestPeerThatStopsReading(t *testing.T) {
+	var taken, handled atomic.Int64
+	r := newRig(t, Config{Ping: 50 * time.Millisecond}, engine.LegConfig{}, transport.Stream{Bidirectional: true})
+	r.leg.OnRender(func(rd *engine.Render) {
+		rd.Handle(func(f *pcm.Frame) {
+			n, _ := rd.Leg().Source().TryWrite(f.Samples[:])
+			taken.Add(int64(n))
+			handled.Add(1)
+		})
+	})
+	c := r.dial(nil)
+	send(t, c, formatOf(16000))
+	const frames = 6000
+	for i := range frames {
+		// As if the playout model had room: the socket itself must fill up.
+		r.leg.Source().Flush()
+		send(t, c, audioOf("", 20*i, ramp(320, i)))
+	}
+	require.Eventually(t, func() bool { return handled.Load() == frames }, wait, time.Millisecond, "the handler took every frame")
+	require.Less(t, taken.Load(), int64(frames*320), "and was told that not all could be sent")
+	require.Less(t, r.ep.Stats().MessagesOut, int64(frames), "the socket filled up")
+	start := time.Now()
+	r.ep.Drain()
+	require.Less(t, time.Since(start), 5*time.Second)
+	r.awaitDown()
+}
+
+func TestPanickingHandlerEndsItsLegOnly(t *testing.T) {
+	r := newRig(t, Config{}, engine.LegConfig{OnRender: func(rd *engine.Render) {
+		rd.Handle(func(*pcm.Frame) { panic("app") })
+	}}, transport.Stream{})
+	other, err := r.engine.NewLeg(engine.LegConfig{})
+	require.NoError(t, err)
+	ep, err := r.server.Open(other, transport.Stream{})
+	require.NoError(t, err)
+	tap := other.Tap(4)
+	c := r.dial(nil)
+	send(t, c, formatOf(16000))
+	send(t, c, audioOf("", 0, ramp(320, 0)))
+	require.ErrorIs(t, r.awaitDown(), engine.ErrPanic)
+	<-r.leg.Done()
+	require.ErrorIs(t, r.leg.Err(), engine.ErrPanic)
+	c, _, err = websocket.DefaultDialer.Dial(ep.URL(), nil)
+	require.NoError(t, err)
+	defer c.Close()
+	send(t, c, formatOf(16000))
+	send(t, c, audioOf("", 0, ramp(320, 0)))
+	read(t, tap)
+}
+
+func TestDrainWaitsForTheClose(t *testing.T) {
+	r := newRig(t, Config{}, engine.LegConfig{}, transport.Stream{})
+	tap := r.leg.Tap(64)
+	c := r.dial(nil)
+	send(t, c, formatOf(16000))
+	send(t, c, audioOf("", 0, ramp(320, 0)))
+	read(t, tap)
+	drained := make(chan struct{})
+	go func() { r.ep.Drain(); close(drained) }()
+	send(t, c, audioOf("", 20, ramp(320, 0)))
+	require.NoError(t, c.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(1000, ""), time.Now().Add(wait)))
+	<-drained
+	require.NoError(t, r.awaitDown(), "closed in good order")
+	read(t, tap)
+}
+
+func TestAdHoc(t *testing.T) {
+	e := engine.New(engine.Config{})
+	defer e.Close()
+	legs := make(chan *engine.Leg, 1)
+	s, err := New(Config{BaseURL: "ws://x/media", Insecure: true, AdHoc: func() (*engine.Leg, transport.Stream, error) {
+		l, err := e.NewLeg(engine.LegConfig{Channels: engine.Unmixed})
+		legs <- l
+		return l, transport.Stream{}, err
+	}})
+	require.NoError(t, err)
+	defer s.Close()
+	hs := httptest.NewServer(s)
+	defer hs.Close()
+	c, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(hs.URL, "http")+"/media", nil)
+	require.NoError(t, err)
+	l := <-legs
+	tap := l.Tap(4)
+	send(t, c, formatOf(16000))
+	send(t, c, audioOf("a", 0, ramp(320, 0)))
+	read(t, tap)
+	c.Close()
+	select {
+	case <-l.Done():
+	case <-time.After(wait):
+		t.Fatal("leg outlives its connection")
+	}
+}
+
+func TestConfigIsChecked(t *testing.T) {
+	for _, cfg := range []Config{{}, {BaseURL: "http://x/"}, {BaseURL: "ws:///x"}, {BaseURL: "ws://x/?a=b"}, {BaseURL: "ws://x", Ping: -1}} {
+		_, err := New(cfg)
+		require.ErrorContains(t, err, "Config")
+	}
+	s, err := New(Config{BaseURL: "ws://x/m"})
+	require.NoError(t, err)
+	_, err = s.Open(nil, transport.Stream{SampleRate: 8000})
+	require.ErrorContains(t, err, "SampleRate = 8000")
+}
+
+// TestAllocations sends frames through a real socket: gorilla's reader costs
+// one allocation a message, ours none, and the echo none.
+func TestAllocations(t *testing.T) {
+	done := make(chan struct{}, 1)
+	r := newRig(t, Config{MaxRate: 1 << 30}, engine.LegConfig{Channels: engine.Unmixed}, transport.Stream{Bidirectional: true})
+	r.leg.OnRender(func(rd *engine.Render) {
+		rd.Handle(func(f *pcm.Frame) {
+			rd.Leg().Source().TryWrite(f.Samples[:])
+			done <- struct{}{}
+		})
+	})
+	tap := r.leg.Tap(8)
+	c := r.dial(nil)
+	send(t, c, formatOf(16000))
+	text := []byte(audioOf("8:acs:a", 0, ramp(320, 0)))
+	frame := append([]byte{0x81, 0x80 | 126, byte(len(text) >> 8), byte(len(text)), 0, 0, 0, 0}, text...) // mask 0
+	raw := c.NetConn()
+	go func() { // drain the echo
+		b := make([]byte, 1<<16)
+		for {
+			if _, err := raw.Read(b); err != nil {
+				return
+			}
+		}
+	}()
+	var f pcm.Frame
+	n := testing.AllocsPerRun(2000, func() {
+		raw.Write(frame)
+		<-done
+		tap.TryRead(&f)
+	})
+	require.LessOrEqual(t, n, 1.0)
+}
+
+func TestNetConnSpills(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	peer, err := net.Dial("tcp", l.Addr().String())
+	require.NoError(t, err)
+	defer peer.Close()
+	a, err := l.Accept()
+	require.NoError(t, err)
+	c := newNetConn(a)
+	defer c.wait()
+	defer c.Close()
+	var sent []byte
+	for i := 0; !c.busy(); i++ {
+		b := []byte(strings.Repeat(string(rune('a'+i%26)), 1000))
+		n, err := c.Write(b)
+		require.NoError(t, err)
+		require.Equal(t, 1000, n)
+		sent = append(sent, b...)
+		require.Less(t, i, 100_000, "the socket never filled up")
+	}
+	got := make([]byte, 0, len(sent))
+	buf := make([]byte, 4096)
+	for len(got) < len(sent) {
+		peer.SetReadDeadline(time.Now().Add(wait))
+		n, err := peer.Read(buf)
+		require.NoError(t, err)
+		got = append(got, buf[:n]...)
+	}
+	require.Equal(t, string(sent), string(got), "nothing lost, nothing twice")
+	require.Eventually(t, func() bool { return !c.busy() }, wait, time.Millisecond)
+}
+
+func TestNetConnSpillIsBounded(t *testing.T) {
+	a, b := net.Pipe() // cannot be tried: everything goes by the drain
+	defer b.Close()
+	c := newNetConn(a)
+	defer c.wait()
+	var err error
+	for i := 0; err == nil; i++ {
+		require.Less(t, i, 1000)
+		_, err = c.Write(make([]byte, 1000))
+	}
+	require.ErrorIs(t, err, errSpillFull)
+}
