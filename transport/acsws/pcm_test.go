@@ -28,6 +28,7 @@ func TestDecodePCM(t *testing.T) {
 		{"odd", "AQID", 320, 0, ReasonOddBytes, "AQID"},
 		{"odd and too long", "AQID", 0, 0, ReasonOddBytes, "AQID"},
 		{"cut short", sixSamples + "AA", 320, 0, ReasonBadBase64, "AA"},
+		{"cut short, odd too", "AAAAA", 320, 0, ReasonBadBase64, "A"},
 		{"no padding", "AAA", 320, 0, ReasonBadBase64, "AAA"},
 		{"URL alphabet", "AA-_AA==", 320, 0, ReasonBadBase64, "-_AA=="},
 		{"line break", "AA\nAAAAA" + sixSamples[:12], 320, 0, ReasonOddBytes, ""},
@@ -72,27 +73,23 @@ func TestDecodePCMEveryLength(t *testing.T) {
 		got, err := DecodePCM(memory[:n:n], data)
 		require.NoError(t, err)
 		require.Equal(t, n, got)
-		for i := range memory {
-			want := int16(guard)
-			if i < n {
-				want = int16(binary.LittleEndian.Uint16(raw[2*i:]))
-			}
-			if memory[i] != want {
-				t.Fatalf("%d samples: [%d] = %d, want %d", n, i, memory[i], want)
+		for i, s := range memory[:n] {
+			if want := int16(binary.LittleEndian.Uint16(raw[2*i:])); s != want {
+				t.Fatalf("%d samples: [%d] = %d, want %d", n, i, s, want)
 			}
 		}
 		for i := 0; i < len(data); i += 1 + n/16 {
 			bad := append([]byte(nil), data...)
 			bad[i] = '*'
-			_, err := DecodePCM(memory[:n+2], bad)
-			if err == nil {
-				t.Fatalf("%d samples: * at %d not found", n, i)
-			}
-			for k := n + 2; k < len(memory); k++ {
-				if memory[k] != guard {
-					t.Fatalf("%d samples, * at %d: written beyond dst", n, i)
-				}
-			}
+			_, err := DecodePCM(memory[:n], bad)
+			require.Error(t, err, "%d samples, * at %d", n, i)
+		}
+		for cut := 1; cut < 4 && cut < len(data); cut++ {
+			_, err := DecodePCM(memory[:n-1], data[:len(data)-cut])
+			require.Equal(t, ReasonBadBase64, ReasonOf(err), "%d samples, cut %d", n, cut)
+		}
+		for _, s := range memory[n:] {
+			require.EqualValues(t, guard, s, "%d samples: written beyond dst", n)
 		}
 	}
 }
