@@ -28,6 +28,13 @@ func (r *recent[K, V]) add(k K, v V, limit int) bool {
 	return true
 }
 
+// put is add, but gives a known key its new value.
+func (r *recent[K, V]) put(k K, v V, limit int) {
+	if !r.add(k, v, limit) {
+		r.entries[k] = v
+	}
+}
+
 func (r *recent[K, V]) get(k K) (V, bool) {
 	v, ok := r.entries[k]
 	return v, ok

@@ -1,0 +1,192 @@
+package session
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// IncomingCall is a call that rings. The first decision counts; the methods
+// are safe for concurrent use and return ErrDecided after it, ErrAnswerDeadline
+// after the deadline.
+type IncomingCall struct {
+	// Incoming is what the cloud told. Its ID is unique among the calls
+	// that ring.
+	Incoming
+
+	call     *Call
+	answerBy time.Time
+}
+
+// Ring hands in a call that a cloud brought. It never blocks: a ringing that
+// cannot be taken is dropped and counted. A second delivery of the same
+// ringing is dropped too.
+func (m *Manager) Ring(in Incoming) {
+	m.counters.rings.Add(1)
+	cl := m.clouds[in.Cloud]
+	if cl == nil || len(in.ID) > maxIDBytes {
+		m.counters.ringsRefused.Add(1)
+		m.log.Warn("ringing refused", "cloud", in.Cloud, "ring", excerpt([]byte(in.ID)))
+		return
+	}
+	c := m.newCall(cl, DirectionIncoming)
+	m.mu.Lock()
+	ic, err := m.ring(c, in)
+	m.mu.Unlock()
+	if err != nil {
+		m.counters.ringsRefused.Add(1)
+		m.log.Warn("ringing refused", "cloud", in.Cloud, "ring", in.ID, "error", err)
+		return
+	}
+	if ic == nil {
+		c.cancel()
+		m.counters.ringsRepeated.Add(1)
+		return
+	}
+	c.learn(in.From)
+	c.learn(in.To)
+	c.log.Info("call rings", "ring", ic.ID)
+	if m.onIncoming == nil {
+		if m.decide(c, ErrDecided) == nil {
+			c.inbox.put(decided{cmd: cmdReject})
+		}
+		return
+	}
+	m.wg.Go(func() { c.guard("OnIncoming", func() { m.onIncoming(ic) }) })
+}
+
+// ring enters c among the calls that ring; nil if it is there already. Called
+// with mu held.
+func (m *Manager) ring(c *Call, in Incoming) (*IncomingCall, error) {
+	key := sha256.Sum256([]byte(in.Cloud + "\x00" + in.ID + "\x00" + in.Context))
+	if _, known := m.rang.get(key); known {
+		return nil, nil
+	}
+	if in.ID == "" {
+		in.ID = uuid.NewString()
+	}
+	// Two parties of one call may be ours: they ring under one id.
+	for id, n := in.ID, 2; m.rings[in.ID] != nil; n++ {
+		in.ID = fmt.Sprintf("%s~%d", id, n)
+	}
+	c.incoming = in
+	ic := &IncomingCall{Incoming: in, call: c, answerBy: c.created.Add(m.answerWithin)}
+	c.inbox.put(rang{})
+	if err := m.start(c); err != nil {
+		return nil, err
+	}
+	m.rang.add(key, struct{}{}, recentRings)
+	m.rings[in.ID] = ic
+	return ic, nil
+}
+
+// decide takes a ringing call off the list, or returns how that was done
+// before: ErrDecided or ErrAnswerDeadline. how is what the next one gets.
+func (m *Manager) decide(c *Call, how error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	id := c.incoming.ID
+	if ic := m.rings[id]; ic == nil || ic.call != c {
+		if before, ok := m.decided.get(id); ok {
+			return before
+		}
+		return ErrDecided
+	}
+	delete(m.rings, id)
+	m.decided.put(id, how, recentRings)
+	return nil
+}
+
+// Incoming returns the calls that ring undecided, oldest first.
+func (m *Manager) Incoming() []*IncomingCall {
+	m.mu.Lock()
+	rings := make([]*IncomingCall, 0, len(m.rings))
+	for _, ic := range m.rings {
+		rings = append(rings, ic)
+	}
+	m.mu.Unlock()
+	slices.SortFunc(rings, func(a, b *IncomingCall) int { return cmp.Compare(a.call.seq, b.call.seq) })
+	return rings
+}
+
+// IncomingCall returns the call that rings under id: ErrUnknownCall if none
+// does, ErrDecided or ErrAnswerDeadline if it did until lately.
+func (m *Manager) IncomingCall(id string) (*IncomingCall, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if ic := m.rings[id]; ic != nil {
+		return ic, nil
+	}
+	err, ok := m.decided.get(id)
+	if !ok {
+		err = ErrUnknownCall
+	}
+	return nil, fmt.Errorf("%w: incoming %q", err, id)
+}
+
+// AnswerBy is when the call stops ringing.
+func (ic *IncomingCall) AnswerBy() time.Time { return ic.answerBy }
+
+// Done is closed when the call is over, however it was decided.
+func (ic *IncomingCall) Done() <-chan struct{} { return ic.call.done }
+
+// Answer takes the call: leg and address first, then Config.OnCall, then the
+// cloud is told. It returns when the cloud has said yes. Errors are as for
+// Manager.Create.
+func (ic *IncomingCall) Answer(ctx context.Context, o Options) (*Call, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	c, m := ic.call, ic.call.manager
+	if err := ic.decide(); err != nil {
+		return nil, err
+	}
+	c.options = o
+	m.mu.Lock()
+	if _, lives := m.live[c]; lives {
+		m.calls[c.id] = c
+	}
+	m.mu.Unlock()
+	c.inbox.put(decided{cmd: cmdAnswer})
+	return c.await(ctx)
+}
+
+// Reject declines the call; reason is the cloud's own word, empty for the
+// cloud's default. It returns when the cloud has answered.
+func (ic *IncomingCall) Reject(ctx context.Context, reason string) error {
+	return ic.decline(ctx, decided{cmd: cmdReject, reason: reason})
+}
+
+// Redirect sends the call to someone else. It returns when the cloud has
+// answered.
+func (ic *IncomingCall) Redirect(ctx context.Context, target Identity) error {
+	if target.RawID == "" {
+		return &FieldError{"target.raw_id", "", "want an identifier"}
+	}
+	return ic.decline(ctx, decided{cmd: cmdRedirect, target: target})
+}
+
+func (ic *IncomingCall) decide() error {
+	if err := ic.call.manager.decide(ic.call, ErrDecided); err != nil {
+		return fmt.Errorf("%w: incoming %q", err, ic.ID)
+	}
+	return nil
+}
+
+func (ic *IncomingCall) decline(ctx context.Context, d decided) error {
+	if err := ic.decide(); err != nil {
+		return err
+	}
+	ic.call.inbox.put(d)
+	select {
+	case <-ic.call.done:
+		return ic.call.Err()
+	case <-ctx.Done():
+		return fmt.Errorf("session: %s %q: %w", d.cmd, ic.ID, context.Cause(ctx))
+	}
+}
