@@ -25,7 +25,8 @@ func Correlate(a, b []int16) float64 {
 // Align finds ref inside got, to the sample, whatever its level: got[at] is
 // where ref[0] lies best. at is negative if got begins in the middle of ref.
 // score is the correlation there, 1 for a faithful copy; where got and ref
-// overlap only in part it counts what hangs out as not alike. The first place
+// overlap only in part it counts what hangs out as not alike. Where samples are
+// missing on the way, it finds the place of the larger part. The first place
 // wins among equals, so a looped signal is found at its first round. If either
 // is silent or empty, at and score are 0.
 //

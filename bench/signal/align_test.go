@@ -49,6 +49,15 @@ func TestAlignToTheSample(t *testing.T) {
 	}
 }
 
+// Equals differ by rounding only, and that must not decide.
+func TestAlignFindsFirstRound(t *testing.T) {
+	ref := Speech(Carlo)[:4000]
+	for before := 1; before < 3000; before += 333 {
+		at, _ := Align(ref, slices.Concat(Silence(before), ref, ref, ref, ref))
+		require.Equal(t, before, at)
+	}
+}
+
 func TestAlignOfOthersScoresLow(t *testing.T) {
 	for _, a := range Voices() {
 		for _, b := range Voices() {

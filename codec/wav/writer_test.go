@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -213,3 +215,33 @@ func TestNoAllocation(t *testing.T) {
 type nowhere struct{}
 
 func (*nowhere) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }
+
+// A second at a time, as the recorder writes, against the bare system call.
+func BenchmarkWriteSecond(b *testing.B) {
+	second := noise(16000, 1)
+	file := func(b *testing.B) *os.File {
+		f, err := os.Create(filepath.Join(b.TempDir(), "b.wav"))
+		require.NoError(b, err)
+		b.Cleanup(func() { f.Close() })
+		b.ReportAllocs()
+		return f
+	}
+	b.Run("Writer", func(b *testing.B) {
+		w, err := NewWriter(file(b), 16000)
+		require.NoError(b, err)
+		for i := int64(0); b.Loop(); i++ {
+			_ = w.WriteAt(i%100*16000, second)
+			f := w.end
+			w.end++ // or Patch would find nothing to do
+			_ = w.Patch()
+			w.end = f
+		}
+	})
+	b.Run("floor", func(b *testing.B) {
+		f := file(b)
+		bytes := l16.BytesLE(second)
+		for i := int64(0); b.Loop(); i++ {
+			_, _ = f.WriteAt(bytes, i%100*32000)
+		}
+	})
+}
