@@ -81,7 +81,7 @@ func (s *Sum) MixMinus(dst, in *Samples) {
 
 // base returns what turns a sum of n biased samples into the sum biased once,
 // plus 2³¹: the top bit of a lane then says that the value is not negative.
-func (s *Sum) base(n int) uint64 { return uint64(1<<31-(n-1)<<15) * ones }
+func (s *Sum) base(n int) uint64 { return uint64(1<<31-int64(n-1)<<15) * ones }
 
 // load returns four samples as one word; the compiler makes it one load.
 func load(p *[4]int16) uint64 {

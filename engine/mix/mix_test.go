@@ -128,6 +128,25 @@ func TestMaxInputs(t *testing.T) {
 	}
 }
 
+// TestClampLanes: around every bit, each lane beside every kind of other.
+func TestClampLanes(t *testing.T) {
+	values := []int64{0, 65535, 65536, math.MaxInt32, -1, math.MinInt32}
+	for bit := range 31 {
+		values = append(values, 1<<bit-1, 1<<bit, 1<<bit+1, -1<<bit)
+	}
+	lane := func(v int64) uint64 { return uint64(v + 1<<31) }
+	want := func(v int64) uint64 { return uint64(min(max(v, 0), 65535)) }
+	for _, hi := range values {
+		for _, lo := range values {
+			got := clampLanes(lane(hi)<<32 | lane(lo))
+			require.Equal(t, want(hi)<<32|want(lo), got, "%d, %d", hi, lo)
+			fits := hi == int64(want(hi)) && lo == int64(want(lo))
+			require.Equal(t, !fits, clips(lane(hi)<<32|lane(lo), top))
+			require.Equal(t, !fits, clips(top, lane(hi)<<32|lane(lo)))
+		}
+	}
+}
+
 // TestMixMinusIsMixWithout: where everybody together clips, what is left
 // without one is exact all the same.
 func TestMixMinusIsMixWithout(t *testing.T) {
