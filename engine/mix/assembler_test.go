@@ -99,7 +99,7 @@ func TestAssemblerSchedules(t *testing.T) {
 		{"a jump emits no empty slots", []step{
 			{0, 0, 5, []string{"5:1"}},
 			{0, 0, 5000, []string{"5000:1"}},
-			{0, 0, math.MaxInt64 / pcm.TicksPerFrame, []string{fmt.Sprintf("%d:1", math.MaxInt64/pcm.TicksPerFrame)}},
+			{0, 0, math.MaxInt64 / pcm.TicksPerFrame, []string{fmt.Sprintf("%d:1", int64(math.MaxInt64/pcm.TicksPerFrame))}},
 			{0, 0, 5001, nil},
 		}, 1},
 		{"a jump beyond the window closes what it leaves behind", []step{

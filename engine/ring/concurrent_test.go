@@ -15,7 +15,7 @@ import (
 	"github.com/mixminus/mixminus/engine/pcm"
 )
 
-const deadline = 10 * time.Second
+const deadline = 30 * time.Second
 
 // TestTwoGoroutines runs random schedules of both sides at once: order, no
 // frame torn, none lost uncounted.
