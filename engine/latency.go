@@ -28,7 +28,7 @@ type Latency struct {
 }
 
 func (h *latency) record(f *pcm.Frame) {
-	if f.Arrival == 0 {
+	if h == nil || f.Arrival == 0 {
 		return
 	}
 	d := max(Now()-f.Arrival, 0)

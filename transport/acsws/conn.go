@@ -27,12 +27,7 @@ var (
 	errNoVerify     = errors.New("acsws: no way to verify tokens is configured")
 )
 
-const (
-	firstBuffer = 4 << 10
-	// maxChunk is the audio of one message, in samples: what MaxMessage can
-	// carry is bounded, so this is a bound on memory only.
-	maxChunk = 24000
-)
+const firstBuffer = 4 << 10
 
 // conn is one connection, from the cloud's upgrade to its end.
 type conn struct {
@@ -268,8 +263,8 @@ func (c *conn) takeAudio(arrival int64) {
 	if r != nil && rate == pcm.SampleRate && len(m.Data) == frameBase64 && c.inPlace(r, at) {
 		return
 	}
-	if c.chunk == nil {
-		c.chunk = make([]int16, maxChunk)
+	if most := len(m.Data) / 4 * 3 / 2; most > len(c.chunk) { // bounded by MaxMessage
+		c.chunk = make([]int16, max(most, 2*pcm.FrameSamples))
 	}
 	n, err := DecodePCM(c.chunk, m.Data)
 	if err != nil {

@@ -26,7 +26,7 @@ func (c *conn) resampler(r *engine.Render) *downsampler {
 			c.in24 = make(map[*engine.Render]*downsampler)
 		}
 		rs, _ := resample.New(24000, 16000) // these rates are known
-		d = &downsampler{render: r, rs: rs, out: make([]int16, maxChunk)}
+		d = &downsampler{render: r, rs: rs, out: make([]int16, max(rs.Delay(), rs.Size(480)))}
 		c.in24[r] = d
 	}
 	return d
@@ -44,6 +44,9 @@ func (d *downsampler) append(samples []int16, at engine.Chunk) {
 		d.run, d.skip = true, d.rs.Delay()
 	} else {
 		at = d.shifted(at)
+	}
+	if n := d.rs.Size(len(samples)) + 1; n > len(d.out) { // bounded by MaxMessage
+		d.out = make([]int16, n)
 	}
 	out := d.out[:d.rs.Process(d.out, samples)]
 	k := min(d.skip, len(out))

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -171,6 +172,42 @@ func TestMixedIgnoresSpeakers(t *testing.T) {
 	require.Zero(t, read(t, tap).Speaker)
 	require.EqualValues(t, 320, func() int64 { f := read(t, tap); return f.Position() }())
 	require.Len(t, r.leg.Renders(), 1)
+}
+
+// TestDownsampled streams a tone at 24 kHz in messages of odd sizes, with a
+// gap: it is heard at 16 kHz, in its place to the sample.
+func TestDownsampled(t *testing.T) {
+	r := newRig(t, Config{}, engine.LegConfig{}, transport.Stream{SampleRate: 24000})
+	tap := r.leg.Tap(256)
+	c := r.dial(nil)
+	send(t, c, formatOf(24000))
+	tone := func(n, at, rate int) []int16 { // at is in samples of that rate
+		s := make([]int16, n)
+		for i := range s {
+			s[i] = int16(10000 * math.Sin(2*math.Pi*440*float64(at+i)/float64(rate)))
+		}
+		return s
+	}
+	for _, ms := range []int{0, 20, 60, 70, 130, 150, 400, 420, 440} {
+		n := map[int]int{20: 40, 60: 10, 70: 60}[ms]
+		if n == 0 {
+			n = 20
+		}
+		send(t, c, audioOf("", ms, tone(24*n, 24*ms, 24000)))
+	}
+	var got []int16
+	for len(got) < 16*440 {
+		f := read(t, tap)
+		got = append(got, make([]int16, int(f.Position())-len(got))...)
+		got = append(got, f.Samples[:]...)
+	}
+	for _, span := range [][2]int{{5, 165}, {405, 435}} { // ms, off the edges of the filter
+		want := tone(16*(span[1]-span[0]), 16*span[0], 16000)
+		for i, w := range want {
+			require.InDelta(t, w, got[16*span[0]+i], 60, "sample %d after %d ms", i, span[0])
+		}
+	}
+	require.Equal(t, make([]int16, 16*200), got[16*185:16*385], "and silence between")
 }
 
 // receive reads the next message from the bot as the official parsers do.
@@ -368,7 +405,7 @@ func TestIdlePeerIsClosed(t *testing.T) {
 // the handler is never held up, and hanging up works at once.
 func TestPeerThatStopsReading(t *testing.T) {
 	var taken, handled atomic.Int64
-	r := newRig(t, Config{Ping: 50 * time.Millisecond}, engine.LegConfig{}, transport.Stream{Bidirectional: true})
+	r := newRig(t, Config{Ping: 500 * time.Millisecond}, engine.LegConfig{}, transport.Stream{Bidirectional: true})
 	r.leg.OnRender(func(rd *engine.Render) {
 		rd.Handle(func(f *pcm.Frame) {
 			n, _ := rd.Leg().Source().TryWrite(f.Samples[:])
