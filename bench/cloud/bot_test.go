@@ -57,6 +57,7 @@ type bot struct {
 
 // callback is a CloudEvent as the bot got it.
 type callback struct {
+	arrival     time.Time
 	auth        string
 	contentType string
 	Type        string         `json:"type"`
@@ -160,6 +161,7 @@ func (b *bot) serveCallbacks(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	for _, e := range events {
+		e.arrival = time.Now()
 		e.auth, e.contentType = r.Header.Get("Authorization"), r.Header.Get("Content-Type")
 		b.callbacks <- e
 	}

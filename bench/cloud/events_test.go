@@ -182,23 +182,23 @@ func TestWhatComesBeforeTheResponse(t *testing.T) {
 		call, incoming := b.ring(script)
 		require.NoError(t, b.srv.Break(RequestFault{Operation: "answer", Delay: 300 * time.Millisecond}))
 		body := `{"incomingCallContext":"` + incoming + `","callbackUri":"` + b.http.URL + `/callbacks",` + b.mediaJSON("mixed", "") + `}`
+		soonest := time.Now().Add(300 * time.Millisecond)
 		status, _, _ := b.do("POST", "/calling/callConnections:answer"+v2026, body)
 		require.Equal(t, 200, status)
-		for len(b.callbacks) > 0 {
-			early = append(early, (<-b.callbacks).name())
+		for _, e := range b.expect("CallConnected", "ParticipantsUpdated", "MediaStreamingStarted") {
+			if e.arrival.Before(soonest) {
+				early = append(early, e.name())
+			}
 		}
-		if len(b.sockets) > 0 {
+		if b.socket().opened.Before(soonest) {
 			early = append(early, "media")
 		}
 		return call, early
 	}
 	finish := func(call *Call) {
-		b.socket()
 		call.HangUp()
 		wait(t, call)
-		for len(b.callbacks) > 0 {
-			<-b.callbacks
-		}
+		b.expect("CallDisconnected")
 	}
 	call, early := answer()
 	require.Empty(t, early)

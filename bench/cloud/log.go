@@ -28,8 +28,11 @@ type Log struct {
 	Script           string    `json:"script,omitempty"`
 
 	// Media is "mixed", "unmixed", or empty if the bot asked for none.
-	Media         string    `json:"media,omitempty"`
-	SampleRate    int       `json:"sample_rate,omitempty"` // on the wire, Hz
+	Media      string `json:"media,omitempty"`
+	SampleRate int    `json:"sample_rate,omitempty"` // on the wire, Hz
+	// WireDelay is by how many samples of the wire's rate a stream lags
+	// behind its timestamps: 0 at 16 kHz, the resampler's delay at 24.
+	WireDelay     int       `json:"wire_delay,omitempty"`
 	Bidirectional bool      `json:"bidirectional,omitempty"`
 	Start         time.Time `json:"start,omitzero"` // of slot 0, UTC, ms
 	Slots         int       `json:"slots"`          // that have passed
@@ -265,7 +268,7 @@ func (c *Call) log(now time.Time, withPCM bool) *Log {
 		l.Speakers = append(l.Speakers, sp)
 	}
 	if m := c.order.media; m != nil {
-		l.Media, l.SampleRate, l.Bidirectional = "unmixed", m.rate, m.bidirectional
+		l.Media, l.SampleRate, l.Bidirectional, l.WireDelay = "unmixed", m.rate, m.bidirectional, c.media.wireDelay
 		if m.mixed {
 			l.Media = "mixed"
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+	"github.com/mixminus/mixminus/codec/resample"
 	"github.com/mixminus/mixminus/engine/pcm"
 )
 
@@ -33,6 +34,9 @@ type mediaState struct {
 	streams     []StreamLog
 	connections []ConnectionLog
 	keys        []Key
+	// inward brings the bot's audio to 16 kHz; nil if it comes so.
+	inward    *resample.Resampler
+	wireDelay int
 }
 
 // position returns where the call's clock stands, in samples.
@@ -174,7 +178,14 @@ func (c *Call) receive(kind int, text []byte, now time.Time) {
 		c.bad[badOneWay]++
 	case msg.stop:
 		c.playout.flush(at)
+		if c.media.inward != nil {
+			c.media.inward.Reset()
+		}
 	default:
+		if r := c.media.inward; r != nil {
+			out := make([]int16, r.Size(len(msg.samples)))
+			msg.samples = out[:r.Process(out, msg.samples)]
+		}
 		c.playout.write(at, msg.samples)
 	}
 }

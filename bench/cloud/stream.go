@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mixminus/mixminus/codec/resample"
 	"github.com/mixminus/mixminus/engine/pcm"
 )
 
@@ -30,6 +31,7 @@ type stream struct {
 	lost   bool // a socket stood before
 	wish   streamWish
 	faults audioFaults
+	rates  []*resample.Resampler // by stream; empty at 16 kHz
 	buf    []byte
 }
 
@@ -66,7 +68,10 @@ func (c *Call) wantStream(on bool, r streamRequest) *refusal {
 func (c *Call) perform() *stream {
 	c.emit("CallConnected", eventData{OperationContext: c.order.operationContext}, "")
 	c.emit("ParticipantsUpdated", c.roster(c.parties()), "")
-	s := &stream{c: c, leave: &sync.WaitGroup{}, cause: ByNotStreaming, wish: streamWish{context: c.order.operationContext}}
+	s := &stream{
+		c: c, leave: &sync.WaitGroup{}, cause: ByNotStreaming, wish: streamWish{context: c.order.operationContext},
+		rates: c.prepareStreams(),
+	}
 	s.begin()
 	for slot := 0; c.sleepUntil(slot); slot++ {
 		if !s.step(slot) {
@@ -98,13 +103,42 @@ func (c *Call) startClock() {
 	defer c.mu.Unlock()
 	c.media.epoch = time.Now()
 	c.media.start = c.media.epoch.UTC().Truncate(time.Millisecond)
-	if m := c.order.media; m != nil {
-		n := len(c.stage.actors)
-		if m.mixed {
-			n = 1
-		}
-		c.media.streams = make([]StreamLog, n)
+}
+
+// prepareStreams makes room for the call's streams, and returns what brings
+// them to a rate other than 16 kHz.
+func (c *Call) prepareStreams() (rates []*resample.Resampler) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m := c.order.media
+	if m == nil {
+		return nil
 	}
+	n := len(c.stage.actors)
+	if m.mixed {
+		n = 1
+	}
+	c.media.streams = make([]StreamLog, n)
+	if m.rate == pcm.SampleRate {
+		return nil
+	}
+	for range n {
+		rates = append(rates, mustResample(pcm.SampleRate, m.rate))
+	}
+	c.media.inward = mustResample(m.rate, pcm.SampleRate)
+	if n > 0 {
+		c.media.wireDelay = rates[0].Delay()
+	}
+	return rates
+}
+
+// mustResample is for the rates that mediaModel.options lets pass.
+func mustResample(from, to int) *resample.Resampler {
+	r, err := resample.New(from, to)
+	if err != nil {
+		panic(err)
+	}
+	return r
 }
 
 // sleepUntil waits for a slot on the absolute schedule, and reports whether
@@ -324,6 +358,14 @@ func (s *stream) compose(slot int, lines []line, faults []Fault) []outbound {
 	}
 	s.faults.pending = faults
 	s.faults.apply(slot, frames, m.mixed)
+	for i := range frames {
+		if len(s.rates) == 0 {
+			break
+		}
+		r := s.rates[frames[i].stream]
+		wire := make([]int16, r.Size(pcm.FrameSamples))
+		frames[i].samples = wire[:r.Process(wire, frames[i].samples)]
+	}
 	return frames
 }
 
