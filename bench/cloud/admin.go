@@ -81,7 +81,7 @@ func (s *Server) answerAdmin(w http.ResponseWriter, r *http.Request, h adminFunc
 		newResponse(status, v).write(w)
 	case errors.Is(err, errUnknownCall):
 		adminError(w, http.StatusNotFound, err)
-	case status != 0:
+	case status >= 400:
 		adminError(w, status, err)
 	default:
 		adminError(w, http.StatusBadRequest, err)

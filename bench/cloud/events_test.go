@@ -180,9 +180,9 @@ func TestWhatComesBeforeTheResponse(t *testing.T) {
 		script := listener()
 		script.Faults = faults
 		call, incoming := b.ring(script)
-		require.NoError(t, b.srv.Break(RequestFault{Operation: "answer", Delay: 300 * time.Millisecond}))
+		require.NoError(t, b.srv.Break(RequestFault{Operation: "answer", Delay: 500 * time.Millisecond}))
 		body := `{"incomingCallContext":"` + incoming + `","callbackUri":"` + b.http.URL + `/callbacks",` + b.mediaJSON("mixed", "") + `}`
-		soonest := time.Now().Add(300 * time.Millisecond)
+		soonest := time.Now().Add(500 * time.Millisecond)
 		status, _, _ := b.do("POST", "/calling/callConnections:answer"+v2026, body)
 		require.Equal(t, 200, status)
 		for _, e := range b.expect("CallConnected", "ParticipantsUpdated", "MediaStreamingStarted") {

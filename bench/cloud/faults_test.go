@@ -86,7 +86,7 @@ func TestAudioFaultsOfAMixedCall(t *testing.T) {
 func TestReconnectByScript(t *testing.T) {
 	t.Parallel()
 	b := newBot(t, &Server{})
-	call := b.take(pair(50, Fault{Kind: Reconnect, Slot: 10, Slots: 8}, Fault{Kind: Reconnect, Slot: 30}), "unmixed", "")
+	call := b.take(pair(60, Fault{Kind: Reconnect, Slot: 10, Slots: 8}, Fault{Kind: Reconnect, Slot: 40}), "unmixed", "")
 	var sockets []*socket
 	for range 3 {
 		sockets = append(sockets, b.socket())
@@ -106,20 +106,20 @@ func TestReconnectByScript(t *testing.T) {
 	require.ErrorContains(t, sockets[2].err, "1000")
 	require.Len(t, sockets[0].frames("8:acs:a"), 10, "all before the break arrived")
 
-	want := log.Speakers[0].Expected(50)
+	want := log.Speakers[0].Expected(60)
 	dropped := log.Speakers[0].Stream.Dropped
 	require.Len(t, dropped, 2)
 	require.Equal(t, 10, dropped[0].Slot)
 	require.GreaterOrEqual(t, dropped[0].Slots, 8)
-	require.Equal(t, 30, dropped[1].Slot)
+	require.Equal(t, 40, dropped[1].Slot)
 	lost := 0
 	for _, d := range dropped {
 		require.Equal(t, ByReconnect, d.Cause)
 		clear(want[d.Slot*320 : (d.Slot+d.Slots)*320])
 		lost += d.Slots
 	}
-	require.Equal(t, want, timeline(t, frames, log.Start, 50))
-	require.Equal(t, 50, lost+log.Speakers[0].Stream.Sent)
+	require.Equal(t, want, timeline(t, frames, log.Start, 60))
+	require.Equal(t, 60, lost+log.Speakers[0].Stream.Sent)
 	require.Len(t, log.Connections, 3)
 	require.Equal(t, ConnectionLog{From: 0, To: 10}, log.Connections[0])
 	require.Equal(t, dropped[0].Slot+dropped[0].Slots, log.Connections[1].From)
@@ -138,7 +138,7 @@ func TestBotDropsTheSocket(t *testing.T) {
 			s.ws.Close()
 		}
 	}
-	call := b.take(pair(30), "unmixed", "")
+	call := b.take(pair(40), "unmixed", "")
 	b.socket().wait(t)
 	b.mu.Lock()
 	b.onMessage = nil
@@ -150,7 +150,7 @@ func TestBotDropsTheSocket(t *testing.T) {
 	for _, sp := range log.Speakers {
 		require.Len(t, sp.Stream.Dropped, 1)
 		require.Equal(t, ByDisconnect, sp.Stream.Dropped[0].Cause)
-		require.Equal(t, 30, sp.Stream.Sent+sp.Stream.Dropped[0].Slots)
+		require.Equal(t, 40, sp.Stream.Sent+sp.Stream.Dropped[0].Slots)
 	}
 	require.NotEmpty(t, log.Connections[0].Error)
 	b.expect("CallConnected", "ParticipantsUpdated", "MediaStreamingStarted", "MediaStreamingStarted", "CallDisconnected")
@@ -171,16 +171,16 @@ func TestStall(t *testing.T) {
 		s.say(make([]int16, 320))
 	}
 	script := listener()
-	script.HangUp, script.Faults = 40, []Fault{{Kind: Stall, Slot: 5, Slots: 20}}
+	script.HangUp, script.Faults = 50, []Fault{{Kind: Stall, Slot: 5, Slots: 30}}
 	log := wait(t, b.take(script, "mixed", `,"enableBidirectional":true`))
 	between := 0
 	for _, r := range log.Playout.Received {
-		if r.At > 7*320 && r.At < 25*320 {
+		if r.At > 15*320 && r.At < 35*320 {
 			between++
 		}
 	}
 	require.Zero(t, between, "%v", log.Playout.Received)
-	require.Greater(t, log.Playout.Total, int64(35*320), "nothing is lost by it")
+	require.Greater(t, log.Playout.Total, int64(45*320), "nothing is lost by it")
 }
 
 func TestBadMediaToken(t *testing.T) {
@@ -198,8 +198,8 @@ func TestBadMediaToken(t *testing.T) {
 func TestInject(t *testing.T) {
 	t.Parallel()
 	b := newBot(t, &Server{})
-	call := b.take(pair(15), "unmixed", "")
-	require.NoError(t, call.Inject(Fault{Kind: Drop, Speaker: 1, Slot: 10}))
+	call := b.take(pair(25), "unmixed", "")
+	require.NoError(t, call.Inject(Fault{Kind: Drop, Speaker: 1, Slot: 20}))
 	for field, f := range map[string]Fault{
 		"kind":    {Kind: "explode"},
 		"speaker": {Kind: Drop, Speaker: 2},
@@ -212,7 +212,7 @@ func TestInject(t *testing.T) {
 		require.ErrorContains(t, call.Inject(f), "cloud: fault: "+field+":")
 	}
 	log := wait(t, call)
-	require.Equal(t, []Span{{10, 1, ByDrop}}, log.Speakers[1].Stream.Dropped)
+	require.Equal(t, []Span{{20, 1, ByDrop}}, log.Speakers[1].Stream.Dropped)
 	b.socket().wait(t)
 }
 

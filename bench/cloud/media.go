@@ -30,6 +30,7 @@ type mediaState struct {
 	start       time.Time // the same as written in timestamps: UTC, ms
 	stopped     time.Time // when the media ended
 	slots       int
+	wanted      bool // by the bot
 	up          bool
 	streams     []StreamLog
 	connections []ConnectionLog
@@ -53,6 +54,7 @@ func (m *mediaState) position(now time.Time) int64 {
 // mediaConn is one media socket, dialled out to the bot.
 type mediaConn struct {
 	ws   *websocket.Conn
+	left chan struct{} // closed when we give the socket up
 	gone chan struct{} // closed by readLoop when nothing more can be read
 	err  error         // why; set before gone is closed
 
@@ -89,7 +91,7 @@ func (c *Call) dialMedia(ctx context.Context) (*mediaConn, error) {
 		return nil, e
 	}
 	ws.SetReadLimit(maxFromBot)
-	return &mediaConn{ws: ws, gone: make(chan struct{})}, nil
+	return &mediaConn{ws: ws, left: make(chan struct{}), gone: make(chan struct{})}, nil
 }
 
 type dialError struct {
@@ -145,18 +147,29 @@ func (m *mediaConn) stall(until time.Time) {
 func (m *mediaConn) readLoop(c *Call) {
 	defer close(m.gone)
 	for {
-		m.mu.Lock()
-		pause := time.Until(m.stallUntil)
-		m.mu.Unlock()
-		if pause > 0 {
-			sleep(c.ctx, pause)
-		}
+		m.waitForStall(c.ctx)
 		kind, text, err := m.ws.ReadMessage()
 		if err != nil {
 			m.err = err
 			return
 		}
 		c.receive(kind, text, time.Now())
+	}
+}
+
+func (m *mediaConn) waitForStall(ctx context.Context) {
+	m.mu.Lock()
+	pause := time.Until(m.stallUntil)
+	m.mu.Unlock()
+	if pause <= 0 {
+		return
+	}
+	t := time.NewTimer(pause)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-m.left:
+	case <-ctx.Done():
 	}
 }
 
@@ -194,6 +207,7 @@ func (c *Call) receive(kind int, text []byte, now time.Time) {
 // still arrives: only our half is closed at first, for closing the whole with
 // unread data in it would make the kernel throw away what is under way.
 func (m *mediaConn) breakOff() {
+	close(m.left)
 	half, ok := m.ws.NetConn().(interface{ CloseWrite() error })
 	if tlsConn, isTLS := m.ws.NetConn().(interface{ NetConn() net.Conn }); isTLS {
 		half, ok = tlsConn.NetConn().(interface{ CloseWrite() error })
@@ -207,6 +221,7 @@ func (m *mediaConn) breakOff() {
 
 // hangUp ends the socket in good order.
 func (m *mediaConn) hangUp() {
+	close(m.left)
 	bye := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
 	err := m.ws.WriteControl(websocket.CloseMessage, bye, time.Now().Add(closeTimeout))
 	if err == nil || errors.Is(err, websocket.ErrCloseSent) {
@@ -218,7 +233,6 @@ func (m *mediaConn) hangUp() {
 
 // drain lets the readLoop go on until the peer has closed too.
 func (m *mediaConn) drain() {
-	m.stall(time.Time{})
 	t := time.NewTimer(closeTimeout)
 	defer t.Stop()
 	select {

@@ -128,7 +128,7 @@ func TestStreamingNeedsOptionsAndAConnectedCall(t *testing.T) {
 func TestKeys(t *testing.T) {
 	t.Parallel()
 	b := newBot(t, &Server{})
-	script := Script{Speakers: []Speaker{{Keys: []Key{{3, "1"}, {5, "#"}}}, {Keys: []Key{{5, "A"}}}}, HangUp: 10}
+	script := Script{Speakers: []Speaker{{Keys: []Key{{3, "1"}, {5, "#"}}}, {Keys: []Key{{5, "A"}}}}, HangUp: 25}
 	call := b.take(script, "mixed", `,"enableDtmfTones":true`)
 	require.NoError(t, call.DTMF("9"))
 	for _, bad := range []string{"", "10", "E", "é"} {

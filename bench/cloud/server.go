@@ -179,7 +179,9 @@ func (s *Server) configure() error {
 		s.audience = uuid.NewString()
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.TLSClientConfig = s.TLS
+	// The transport writes its protocols into its configuration, which the
+	// media must not offer.
+	transport.TLSClientConfig = s.TLS.Clone()
 	transport.Proxy = nil
 	s.client = &http.Client{
 		Transport:     transport,
@@ -297,7 +299,7 @@ func (s *Server) shutDown() {
 	}
 	s.mu.Unlock()
 
-	grace, cancel := context.WithTimeout(context.Background(), closeGrace)
+	grace, cancel := context.WithTimeout(context.Background(), s.scaled(closeGrace))
 	defer cancel()
 	for _, c := range live {
 		c.end(resultShutdown)

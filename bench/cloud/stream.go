@@ -1,20 +1,12 @@
 package cloud
 
 import (
-	"errors"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/mixminus/mixminus/codec/resample"
 	"github.com/mixminus/mixminus/engine/pcm"
-)
-
-// How a lost socket is dialled again. The service does so, as its status
-// details prove, but by which rules is not documented.
-const (
-	maxRedials  = 6
-	redialAfter = 5 // slots, doubled each time
 )
 
 // stream is the media of a call in time: it lets the script play, slot by
@@ -57,7 +49,7 @@ func (c *Call) wantStream(on bool, r streamRequest) *refusal {
 		return wrongState("The call has no media streaming options.")
 	case c.want != nil:
 		return &refusal{status: http.StatusConflict, code: "8519", message: "Another streaming operation is under way."}
-	case on == c.media.up:
+	case on == c.media.wanted:
 		return wrongState("Media streaming is %s already.", map[bool]string{true: "started", false: "stopped"}[on])
 	}
 	c.want = &streamWish{on: on, uri: r.OperationCallbackURI, context: r.OperationContext}
@@ -88,7 +80,7 @@ func (s *stream) begin() {
 	m := s.c.order.media
 	var first dialled
 	if m != nil && m.start {
-		s.on = true
+		s.want(true)
 		s.redial()
 		first, s.dial = <-s.dial, nil
 	}
@@ -96,6 +88,14 @@ func (s *stream) begin() {
 	if s.on {
 		s.settle(0, first)
 	}
+}
+
+// want notes whether the bot wants media.
+func (s *stream) want(on bool) {
+	s.on = on
+	s.c.mu.Lock()
+	s.c.media.wanted = on
+	s.c.mu.Unlock()
 }
 
 func (c *Call) startClock() {
@@ -199,7 +199,7 @@ func (s *stream) control(slot int, faults []Fault, wish *streamWish) {
 		default:
 		}
 	}
-	if s.on && s.conn == nil {
+	if s.conn == nil {
 		s.reconnect(slot)
 	}
 }
@@ -207,135 +207,16 @@ func (s *stream) control(slot int, faults []Fault, wish *streamWish) {
 func (s *stream) obey(slot int, w streamWish) {
 	s.wish = w
 	if w.on {
-		s.on, s.again, s.tries, s.lost = true, slot, 0, false
+		s.want(true)
+		s.again, s.tries, s.lost = slot, 0, false
 		return
 	}
-	s.on = false
+	s.want(false)
 	if s.conn != nil {
 		s.drop(slot, 0, ByNotStreaming, (*mediaConn).hangUp)
 	}
 	s.cause = ByNotStreaming
 	s.report("MediaStreamingStopped", Result{200, 0, ""}, "mediaStreamingStopped", "subscriptionStopped")
-}
-
-// drop gives the socket up; it is closed beside, by how.
-func (s *stream) drop(slot, again int, cause Cause, how func(*mediaConn)) {
-	conn := s.conn
-	s.conn, s.again, s.tries, s.cause, s.lost = nil, again, 0, cause, true
-	text := ""
-	select {
-	case <-conn.gone:
-		text = conn.err.Error()
-	default:
-	}
-	s.c.mu.Lock()
-	s.c.media.up = false
-	last := &s.c.media.connections[len(s.c.media.connections)-1]
-	last.To, last.Error = slot, text
-	s.c.mu.Unlock()
-	s.leave.Go(func() { how(conn) })
-}
-
-// reconnect looks after a dial under way, or starts the next.
-func (s *stream) reconnect(slot int) {
-	if s.dial == nil {
-		if slot >= s.again {
-			s.redial()
-		}
-		return
-	}
-	select {
-	case d := <-s.dial:
-		s.dial = nil
-		s.settle(slot, d)
-	default:
-	}
-}
-
-// redial dials beside, once the socket before is closed.
-func (s *stream) redial() {
-	s.dial = make(chan dialled, 1)
-	before, out := s.leave, s.dial
-	s.leave = &sync.WaitGroup{}
-	s.leave.Go(before.Wait)
-	c := s.c
-	c.server.wg.Go(func() {
-		before.Wait()
-		conn, err := c.dialMedia(c.ctx)
-		out <- dialled{conn, err}
-	})
-}
-
-// settle takes the outcome of a dial.
-func (s *stream) settle(slot int, d dialled) {
-	if d.err != nil {
-		s.failed(slot, d.err)
-		return
-	}
-	m := s.c.order.media
-	if err := d.conn.write(s.c.ctx, appendMetadata(nil, s.c.subscriptionID, m.rate)); err != nil {
-		_ = d.conn.ws.Close()
-		s.failed(slot, err)
-		return
-	}
-	s.conn = d.conn
-	s.c.mu.Lock()
-	s.c.media.up = true
-	s.c.media.connections = append(s.c.media.connections, ConnectionLog{From: slot, To: -1})
-	s.c.mu.Unlock()
-	s.c.server.wg.Go(func() { d.conn.readLoop(s.c) })
-	details := "subscriptionStarted"
-	if s.lost {
-		details = "streamConnectionReestablished"
-	}
-	s.report("MediaStreamingStarted", Result{200, 0, ""}, "mediaStreamingStarted", details)
-}
-
-// failed dials again if a socket stood before, and otherwise gives up, as the
-// service does.
-func (s *stream) failed(slot int, err error) {
-	var refused *dialError
-	status := 0
-	if errors.As(err, &refused) {
-		status = refused.status
-	}
-	s.c.server.log.Info("cloud: media not connected", "call", s.c.id, "error", err)
-	s.tries++
-	final := status == http.StatusUnauthorized || status == http.StatusForbidden
-	if s.lost && !final && s.tries < maxRedials {
-		s.again = slot + redialAfter<<s.tries
-		return
-	}
-	s.on = false
-	if !s.lost {
-		s.cause = ByNoMedia
-		s.report("MediaStreamingFailed", Result{400, 8581, "Action failed, Transport url is not valid or web socket server is not operational."},
-			"mediaStreamingFailed", failureDetails(status, "initialWebSocketConnectionFailed"))
-		return
-	}
-	s.report("MediaStreamingFailed", Result{500, 8603, "Action failed, media streaming failed."},
-		"mediaStreamingFailed", failureDetails(status, "streamConnectionInterrupted"))
-}
-
-func failureDetails(status int, otherwise string) string {
-	switch status {
-	case http.StatusUnauthorized:
-		return "authenticationFailure"
-	case http.StatusForbidden:
-		return "forbidden"
-	case http.StatusBadRequest:
-		return "badRequest"
-	case http.StatusTooManyRequests:
-		return "tooManyRequests"
-	}
-	return otherwise
-}
-
-func (s *stream) report(event string, r Result, status, details string) {
-	s.c.emit(event, eventData{
-		OperationContext: s.wish.context, ResultInformation: &r,
-		MediaStreamingUpdate: &mediaUpdate{ContentType: "Audio", MediaStreamingStatus: status, MediaStreamingStatusDetails: details},
-	}, s.wish.uri)
 }
 
 // compose makes a slot's frames of what the speakers say, with the faults.

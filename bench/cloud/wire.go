@@ -45,7 +45,7 @@ type mediaOptions struct {
 	rate          int // Hz
 }
 
-// createRequest holds CreateCallRequest and AnswerCallRequest of both
+// callRequest holds CreateCallRequest and AnswerCallRequest of both
 // versions; encoding/json takes keys in any case, as ACS does.
 type callRequest struct {
 	CallbackURI      string `json:"callbackUri"`

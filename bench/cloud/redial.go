@@ -1,0 +1,141 @@
+package cloud
+
+import (
+	"errors"
+	"net/http"
+	"sync"
+)
+
+// How a lost socket is dialled again. The service does so, as its status
+// details prove, but by which rules is not documented.
+const (
+	maxRedials  = 6
+	redialAfter = 5 // slots, doubled each time
+)
+
+// drop gives the socket up; it is closed beside, by how.
+func (s *stream) drop(slot, again int, cause Cause, how func(*mediaConn)) {
+	conn := s.conn
+	s.conn, s.again, s.tries, s.cause, s.lost = nil, again, 0, cause, true
+	text := ""
+	select {
+	case <-conn.gone:
+		text = conn.err.Error()
+	default:
+	}
+	s.c.mu.Lock()
+	s.c.media.up = false
+	last := &s.c.media.connections[len(s.c.media.connections)-1]
+	last.To, last.Error = slot, text
+	s.c.mu.Unlock()
+	s.leave.Go(func() { how(conn) })
+}
+
+// reconnect looks after a dial under way, or starts the next.
+func (s *stream) reconnect(slot int) {
+	if s.dial == nil {
+		if s.on && slot >= s.again {
+			s.redial()
+		}
+		return
+	}
+	select {
+	case d := <-s.dial:
+		s.dial = nil
+		if s.on {
+			s.settle(slot, d)
+		} else if d.conn != nil { // stopped while it was dialled
+			_ = d.conn.ws.Close()
+		}
+	default:
+	}
+}
+
+// redial dials beside, once the socket before is closed.
+func (s *stream) redial() {
+	s.dial = make(chan dialled, 1)
+	before, out := s.leave, s.dial
+	s.leave = &sync.WaitGroup{}
+	s.leave.Go(before.Wait)
+	c := s.c
+	c.server.wg.Go(func() {
+		before.Wait()
+		conn, err := c.dialMedia(c.ctx)
+		out <- dialled{conn, err}
+	})
+}
+
+// settle takes the outcome of a dial.
+func (s *stream) settle(slot int, d dialled) {
+	if d.err != nil {
+		s.failed(slot, d.err)
+		return
+	}
+	m := s.c.order.media
+	if err := d.conn.write(s.c.ctx, appendMetadata(nil, s.c.subscriptionID, m.rate)); err != nil {
+		_ = d.conn.ws.Close()
+		s.failed(slot, err)
+		return
+	}
+	s.conn = d.conn
+	s.c.mu.Lock()
+	s.c.media.up = true
+	s.c.media.connections = append(s.c.media.connections, ConnectionLog{From: slot, To: -1})
+	s.c.mu.Unlock()
+	s.c.server.wg.Go(func() { d.conn.readLoop(s.c) })
+	details := "subscriptionStarted"
+	if s.lost {
+		details = "streamConnectionReestablished"
+	}
+	s.report("MediaStreamingStarted", Result{200, 0, ""}, "mediaStreamingStarted", details)
+}
+
+// failed dials again if a socket stood before, and otherwise gives up, as the
+// service does.
+func (s *stream) failed(slot int, err error) {
+	if s.c.ctx.Err() != nil {
+		return // the call ended while it was dialled
+	}
+	var refused *dialError
+	status := 0
+	if errors.As(err, &refused) {
+		status = refused.status
+	}
+	s.c.server.log.Info("cloud: media not connected", "call", s.c.id, "error", err)
+	s.tries++
+	final := status == http.StatusUnauthorized || status == http.StatusForbidden
+	if s.lost && !final && s.tries < maxRedials {
+		s.again = slot + redialAfter<<s.tries
+		return
+	}
+	s.want(false)
+	if !s.lost {
+		s.cause = ByNoMedia
+		s.report("MediaStreamingFailed", Result{400, 8581, "Action failed, Transport url is not valid or web socket server is not operational."},
+			"mediaStreamingFailed", failureDetails(status, "initialWebSocketConnectionFailed"))
+		return
+	}
+	s.report("MediaStreamingFailed", Result{500, 8603, "Action failed, media streaming failed."},
+		"mediaStreamingFailed", failureDetails(status, "streamConnectionInterrupted"))
+}
+
+func failureDetails(status int, otherwise string) string {
+	switch status {
+	case http.StatusUnauthorized:
+		return "authenticationFailure"
+	case http.StatusForbidden:
+		return "forbidden"
+	case http.StatusBadRequest:
+		return "badRequest"
+	case http.StatusTooManyRequests:
+		return "tooManyRequests"
+	}
+	return otherwise
+}
+
+func (s *stream) report(event string, r Result, status, details string) {
+	s.c.emit(event, eventData{
+		OperationContext: s.wish.context, ResultInformation: &r,
+		MediaStreamingUpdate: &mediaUpdate{ContentType: "Audio", MediaStreamingStatus: status, MediaStreamingStatusDetails: details},
+	}, s.wish.uri)
+}
