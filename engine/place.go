@@ -95,6 +95,7 @@ type placed struct {
 // timestamp ts (ns, if hasTS), and moves the placer there; the caller then
 // advances it by the chunk's length.
 func (p *placer) place(c *legClock, ts int64, hasTS bool, arrival int64) placed {
+	hasTS = hasTS && usable(ts)
 	if !c.wireKnown && hasTS {
 		c.wireKnown = true
 		c.wireEpoch = ts - roundSlots(arrival-c.arrival)*slotNanos
@@ -127,6 +128,10 @@ func (p *placer) place(c *legClock, ts int64, hasTS bool, arrival int64) placed 
 	p.outages, p.started, p.pos = len(c.outages), true, to
 	return r
 }
+
+// usable says whether a wire timestamp lies between 1970 and 2116, so that the
+// difference of two cannot overflow.
+func usable(ts int64) bool { return ts >= 0 && ts < 1<<62 }
 
 // first places a speaker's first chunk.
 func (p *placer) first(c *legClock, ts int64, hasTS bool, arrival int64) int64 {

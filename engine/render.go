@@ -193,7 +193,7 @@ func (r *Render) Follows(c Chunk) bool {
 	if !p.started || p.outages < len(r.leg.clock.outages) {
 		return false
 	}
-	if !c.HasTimestamp {
+	if !c.HasTimestamp || !usable(c.Timestamp) {
 		return true
 	}
 	to, _, _ := p.follow(c.Timestamp)
