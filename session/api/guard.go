@@ -1,0 +1,114 @@
+package api
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+)
+
+// guard decides who is served.
+//
+// With a token: who bears it (RFC 6750 section 2.1), from anywhere.
+//
+// Without one: programs of this machine. A loopback peer address is not
+// enough for that, because a browser of this machine runs the pages of others:
+// the Host header must name loopback (a page whose name was rebound to
+// 127.0.0.1 still sends its name), no page of another origin may have sent the
+// request, and no proxy may have forwarded it.
+type guard struct {
+	token *[sha256.Size]byte // nil: none
+}
+
+func newGuard(token string) guard {
+	if token == "" {
+		return guard{}
+	}
+	sum := sha256.Sum256([]byte(token))
+	return guard{&sum}
+}
+
+// CheckListen refuses an address that must not be listened on without a
+// token: any that is not loopback. "localhost" counts as loopback.
+func CheckListen(addr, token string) error {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("api: listen address %q: %w", addr, err)
+	}
+	if token == "" && !loopback(host) {
+		return fmt.Errorf("api: listen address %q is not loopback: that needs a bearer token", addr)
+	}
+	return nil
+}
+
+func (g guard) check(r *http.Request) *Error {
+	if g.token != nil {
+		return g.checkToken(r)
+	}
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil || !peer.Addr().Unmap().IsLoopback() {
+		return forbidden("not_loopback", "without a token only this machine is served")
+	}
+	for _, h := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via"} {
+		if r.Header.Get(h) != "" {
+			return forbidden("forwarded", h+" header: a forwarded request needs a token")
+		}
+	}
+	if !loopback(hostOf(r.Host)) {
+		return forbidden("bad_host", fmt.Sprintf("Host %q is not loopback", r.Host))
+	}
+	return checkOrigin(r)
+}
+
+// checkToken compares digests: equal in length, so that the time tells
+// nothing.
+func (g guard) checkToken(r *http.Request) *Error {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	sum := sha256.Sum256([]byte(strings.TrimSpace(token)))
+	if subtle.ConstantTimeCompare(sum[:], g.token[:]) != 1 || !strings.EqualFold(scheme, "Bearer") {
+		return &Error{Status: http.StatusUnauthorized, Code: "unauthorized", Message: "bearer token missing or wrong"}
+	}
+	return nil
+}
+
+// checkOrigin refuses what a page of another origin sent: by the browser's
+// own word (Fetch Metadata), or by Origin where it does not give it.
+func checkOrigin(r *http.Request) *Error {
+	switch site := r.Header.Get("Sec-Fetch-Site"); site {
+	case "", "same-origin", "none":
+	default:
+		return forbidden("cross_origin", fmt.Sprintf("Sec-Fetch-Site %q", site))
+	}
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return nil
+	}
+	if u, err := url.Parse(origin); err != nil || u.Host == "" || !strings.EqualFold(u.Host, r.Host) {
+		return forbidden("cross_origin", fmt.Sprintf("Origin %q", origin))
+	}
+	return nil
+}
+
+func forbidden(code, message string) *Error {
+	return &Error{Status: http.StatusForbidden, Code: code, Message: message}
+}
+
+// hostOf is a Host header without its port.
+func hostOf(hostport string) string {
+	if host, _, err := net.SplitHostPort(hostport); err == nil {
+		return host
+	}
+	return strings.Trim(hostport, "[]")
+}
+
+func loopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Unmap().IsLoopback()
+}
