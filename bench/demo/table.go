@@ -1,0 +1,113 @@
+package demo
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	redraw = 200 * time.Millisecond
+	// relines is how often lines are added where none can be rewritten.
+	relines = 3 * time.Second
+	bars    = 24
+)
+
+// table redraws itself until it is stopped.
+type table struct {
+	demo  *Demo
+	start time.Time
+	quit  chan struct{}
+	once  sync.Once
+	wg    sync.WaitGroup
+	lines int // of the last drawing
+}
+
+func startTable(d *Demo) *table {
+	t := &table{demo: d, start: time.Now(), quit: make(chan struct{})}
+	if d.cfg.Screen != nil {
+		t.wg.Go(t.drawLoop)
+	}
+	return t
+}
+
+func (t *table) stop() {
+	t.once.Do(func() { close(t.quit) })
+	t.wg.Wait()
+}
+
+func (t *table) drawLoop() {
+	every := redraw
+	if !t.demo.cfg.Rewrite {
+		every = relines
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			t.draw()
+		case <-t.quit:
+			t.draw()
+			return
+		}
+	}
+}
+
+// draw writes the table, over the last one where that can be done.
+func (t *table) draw() {
+	text := t.text()
+	if t.demo.cfg.Rewrite {
+		if t.lines > 0 {
+			text = fmt.Sprintf("\x1b[%dA\x1b[J", t.lines) + text
+		}
+		t.lines = strings.Count(text, "\n")
+	}
+	fmt.Fprint(t.demo.cfg.Screen, text)
+}
+
+func (t *table) text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s   %4.1f s\n", t.demo.cfg.Title, time.Since(t.start).Seconds())
+	fmt.Fprintf(&b, "%-9s %-8s %-16s %-*s %6s %6s %5s %5s  %s\n", "CALL", "MEDIA", "SPEAKER", bars, "LEVEL", "dBFS", "IN", "OUT", "LOST", "LATENCY ms p50/p99/max")
+	for _, w := range t.demo.calls() {
+		t.call(&b, w)
+	}
+	return b.String()
+}
+
+func (t *table) call(b *strings.Builder, w *watched) {
+	s := w.call.Leg().Stats()
+	levels, bot := w.meter.read()
+	head := fmt.Sprintf("%-9s %-8s", w.call.Direction(), s.Channels)
+	latency := "-"
+	if s.Latency.Count > 0 {
+		latency = fmt.Sprintf("%.3f / %.3f / %.3f", millis(s.Latency.P50), millis(s.Latency.P99), millis(s.Latency.Max))
+	}
+	if len(s.Renders) == 0 {
+		fmt.Fprintf(b, "%s %s\n", head, w.call.State())
+		return
+	}
+	for _, r := range s.Renders {
+		name := w.call.Name(r.RawID)
+		if name == "" {
+			name = short(r.RawID)
+		}
+		if r.RawID == "" {
+			name = "(mix)"
+		}
+		db := levels[r.Speaker]
+		fmt.Fprintf(b, "%s %-16s %s %6.0f %6d %5s %5d  %s\n", head, name, bar(db), db, r.Frames, "", r.Lost, latency)
+		head, latency = strings.Repeat(" ", 18), ""
+	}
+	if s.Source.Frames > 0 {
+		fmt.Fprintf(b, "%s %-16s %s %6.0f %6s %5d %5s\n", head, "(bot)", bar(bot), bot, "", s.Source.Frames, "")
+	}
+}
+
+// bar draws a level from -60 dBFS to 0.
+func bar(db float64) string {
+	n := min(max(int((db+60)/60*(bars)), 0), bars)
+	return strings.Repeat("█", n) + strings.Repeat("·", bars-n)
+}

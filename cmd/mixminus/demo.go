@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/mixminus/mixminus/bench/cloud"
+	"github.com/mixminus/mixminus/bench/demo"
+	"github.com/mixminus/mixminus/bench/signal"
+	"github.com/mixminus/mixminus/session/acs"
+	"github.com/spf13/cobra"
+)
+
+type demoFlags struct {
+	out      string
+	duration time.Duration
+	json     bool
+}
+
+func demoCommand(logger func() *slog.Logger) *cobra.Command {
+	var f demoFlags
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Play an incoming and an outgoing call against the emulated cloud, and prove the recordings",
+		Long: `Starts the emulated cloud and a host of bots in this process, on free ports of
+127.0.0.1. Three people call the bot, which records each of them; the bot calls
+a fourth, greets, is interrupted, and echoes. At the end every recorded and
+every heard sample is compared with the script. The exit status is 1 if one is
+missing, duplicated, or out of its place.`,
+		Example: `  mixminus demo
+  mixminus demo --duration 30s --out recordings
+  mixminus demo --json | jq .ok`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runDemo(cmd.Context(), f, cmd.OutOrStdout(), logger())
+		},
+	}
+	cmd.Flags().StringVar(&f.out, "out", "", "folder for the recordings (default: a new one in the working directory)")
+	cmd.Flags().DurationVar(&f.duration, "duration", 15*time.Second, "length of each scene; both run side by side")
+	cmd.Flags().BoolVar(&f.json, "json", false, "print one JSON document at the end and nothing else")
+	return cmd
+}
+
+func runDemo(ctx context.Context, f demoFlags, out io.Writer, log *slog.Logger) (err error) {
+	if f.duration < 3*time.Second || f.duration > 10*time.Minute {
+		return fmt.Errorf("--duration %v: want 3s to 10m", f.duration)
+	}
+	incoming, err := cloud.Named(cloud.ThreeSpeakers, f.duration)
+	if err != nil {
+		return err
+	}
+	outgoing, err := cloud.Named(cloud.OneCallee, f.duration)
+	if err != nil {
+		return err
+	}
+	if f.out, err = recordingsFolder(f.out); err != nil {
+		return err
+	}
+	cfg := demo.Config{Duration: f.duration, Incoming: incoming, Title: "mixminus demo, recordings in " + f.out}
+	if !f.json {
+		cfg.Screen, cfg.Rewrite = out, isTerminal(out)
+	}
+	s, err := openStage(ctx, cfg, outgoing, f.out, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	report, err := s.show.Run(ctx, s.host.manager)
+	if ctx.Err() != nil {
+		return errors.New("interrupted: calls were hung up, recordings are in " + f.out)
+	}
+	if err != nil {
+		return err
+	}
+	return present(report, f.json, out)
+}
+
+// stage is the emulator and a host, wired as two machines would be: by their
+// addresses, the access key and the tokens.
+type stage struct {
+	emulator *cloud.Server
+	host     *service
+	show     *demo.Demo
+}
+
+// openStage starts both on free ports. callee takes the call that the bot
+// creates.
+func openStage(ctx context.Context, cfg demo.Config, callee cloud.Script, recordings string, log *slog.Logger) (*stage, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	secret := newSecret()
+	urls, err := urlsOf("http://"+listener.Addr().String(), secret)
+	if err != nil {
+		return nil, err
+	}
+	s := &stage{emulator: &cloud.Server{
+		EventsURL: urls.Events, Insecure: true, Logger: log,
+		OnCreate: func(cloud.Dialled) cloud.Callee { return cloud.Callee{Script: callee} },
+	}}
+	if err := s.emulator.Start(context.WithoutCancel(ctx)); err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	cfg.Emulator, cfg.Greeting, cfg.Outgoing = s.emulator, signal.Speech(signal.Allison), bots["greet"].options
+	s.show = demo.New(cfg)
+	s.host, err = startService(serviceConfig{
+		listener: listener, eventSecret: secret, recordings: recordings, log: log,
+		acs:      acs.ClientConfig{Endpoint: s.emulator.URL(), AccessKey: s.emulator.AccessKey(), APIVersion: acs.Version2022, Logger: log},
+		tokens:   acs.VerifierConfig{OpenIDURL: s.emulator.OIDCURL(), Audience: []string{s.emulator.Audience()}, Logger: log},
+		incoming: bots["record"], outgoing: bots["greet"], onCall: s.show.OnCall,
+	})
+	if err != nil {
+		return nil, errors.Join(err, listener.Close(), s.emulator.Close())
+	}
+	return s, nil
+}
+
+// Close ends the host first, as it hangs up.
+func (s *stage) Close() error { return errors.Join(s.host.Close(), s.emulator.Close()) }
+
+func present(report *demo.Report, asJSON bool, out io.Writer) error {
+	if asJSON {
+		if err := json.NewEncoder(out).Encode(report); err != nil {
+			return err
+		}
+	} else {
+		report.Print(out)
+	}
+	if !report.OK {
+		return errFailed
+	}
+	return nil
+}
+
+// recordingsFolder returns the folder, which is made if it is not named.
+func recordingsFolder(name string) (string, error) {
+	if name == "" {
+		return os.MkdirTemp(".", "mixminus-demo-")
+	}
+	return filepath.Clean(name), os.MkdirAll(name, 0o755)
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mixminus/mixminus/bench/cloud"
+	"github.com/mixminus/mixminus/bench/demo"
+	"github.com/stretchr/testify/require"
+)
+
+const sceneLength = 4 * time.Second
+
+// play performs the demo with faults in either call.
+func play(t *testing.T, incoming, outgoing []cloud.Fault) *demo.Report {
+	t.Helper()
+	in, err := cloud.Named(cloud.ThreeSpeakers, sceneLength)
+	require.NoError(t, err)
+	in.Faults = incoming
+	out, err := cloud.Named(cloud.OneCallee, sceneLength)
+	require.NoError(t, err)
+	out.Faults = outgoing
+	s, err := openStage(t.Context(), demo.Config{Duration: sceneLength, Incoming: in}, out, t.TempDir(), slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	r, err := s.show.Run(t.Context(), s.host.manager)
+	require.NoError(t, err)
+	require.Len(t, r.Calls, 2)
+	return r
+}
+
+func callOf(r *demo.Report, direction string) demo.CallReport {
+	for _, c := range r.Calls {
+		if c.Direction == direction {
+			return c
+		}
+	}
+	return demo.CallReport{}
+}
+
+// TestVerdictFailsForEveryFault injects faults on the wire that the host
+// cannot know of: only a verdict that really compares can find them.
+func TestVerdictFailsForEveryFault(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		fault cloud.Fault
+		says  string
+	}{
+		{"none", cloud.Fault{}, ""},
+		{"frame dropped", cloud.Fault{Kind: cloud.Drop, Slot: 80}, "at"},
+		{"frame duplicated", cloud.Fault{Kind: cloud.Duplicate, Slot: 80}, ""},
+		{"shifted by one sample", cloud.Fault{Kind: cloud.Shift, Slot: 80}, "1 samples"},
+		{"click", cloud.Fault{Kind: cloud.Click, Slot: 80, Sample: 100}, "1 samples"},
+		{"speakers swapped", cloud.Fault{Kind: cloud.Swap, Speaker: 0, Other: 1, Slot: 80, Slots: 20}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var faults, mixed []cloud.Fault
+			if tt.fault.Kind != "" {
+				faults = append(faults, tt.fault)
+			}
+			if tt.fault.Kind != cloud.Swap {
+				mixed = faults
+			}
+			r := play(t, faults, mixed)
+			in, out := callOf(r, "incoming"), callOf(r, "outgoing")
+			if tt.fault.Kind == "" {
+				require.True(t, r.OK, "%v %v", in.Problems, out.Problems)
+				require.Len(t, in.Proven, 4)
+				require.Len(t, out.Proven, 4)
+				return
+			}
+			require.False(t, r.OK)
+			require.NotEmpty(t, in.Problems)
+			require.Contains(t, strings.Join(in.Problems, "\n"), tt.says)
+			if mixed != nil {
+				require.NotEmpty(t, out.Problems)
+			}
+		})
+	}
+}
+
+// TestReconnectIsTold breaks the media socket off twice: what was due
+// meanwhile is lost, told exactly, and the rest is in its place.
+func TestReconnectIsTold(t *testing.T) {
+	t.Parallel()
+	r := play(t, []cloud.Fault{{Kind: cloud.Reconnect, Slot: 60, Slots: 15}, {Kind: cloud.Reconnect, Slot: 120, Slots: 5}}, nil)
+	in := callOf(r, "incoming")
+	require.Empty(t, in.Problems)
+	require.True(t, r.OK)
+	require.NotZero(t, in.FramesLost)
+	require.Equal(t, in.FramesDroppedByScript, in.FramesLost)
+}
+
+// TestDisorderedCallbacks delivers events twice, late, and before the
+// response: the call goes its way all the same.
+func TestDisorderedCallbacks(t *testing.T) {
+	t.Parallel()
+	faults := []cloud.Fault{{Kind: cloud.EventsFirst}, {Kind: cloud.MediaFirst}, {Kind: cloud.DuplicateEvent}, {Kind: cloud.DelayEvent, Event: "CallConnected"}}
+	r := play(t, faults, faults)
+	require.True(t, r.OK, "%+v", r)
+}
+
+func TestInterruptedDemoEndsCleanly(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	var out strings.Builder
+	err := runDemo(ctx, demoFlags{out: t.TempDir(), duration: 10 * time.Second}, &out, slog.New(slog.DiscardHandler))
+	require.ErrorContains(t, err, "interrupted")
+}

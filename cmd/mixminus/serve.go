@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+
+	"github.com/mixminus/mixminus/engine/record"
+	"github.com/mixminus/mixminus/session/acs"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// Environment variables, for what must not stand in a command line.
+const (
+	envKey    = "MIXMINUS_ACS_KEY"
+	envSecret = "MIXMINUS_EVENT_SECRET"
+	envToken  = "MIXMINUS_TOKEN"
+)
+
+const (
+	defaultServe    = "127.0.0.1:7070"
+	defaultEmulate  = "127.0.0.1:7080"
+	defaultAdmin    = "127.0.0.1:7081"
+	defaultEndpoint = "http://" + defaultEmulate
+)
+
+type serveFlags struct {
+	bot, listen, publicURL         string
+	endpoint, keyFile, apiVersion  string
+	oidcURL, recordings, tokenFile string
+	audience                       []string
+	insecure, json, autoAnswer     bool
+	config                         string
+}
+
+func serveCommand(logger func() *slog.Logger) *cobra.Command {
+	var f serveFlags
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Host a sample bot: answer calls, take their media, record them",
+		Long: `Hosts a sample bot. Event Grid posts incoming calls to the events URL that is
+printed when it is ready, which holds a secret; ACS posts callbacks to /callbacks
+and dials /media. Calls are driven by the control API under /v1 (mixminus call).
+
+Secrets come from the environment or from files:
+  ` + envKey + `       access key of the ACS resource, base64 (or --access-key-file)
+  ` + envSecret + `  secret in the events URL (default: a new one at each start)
+  ` + envToken + `         bearer token of the control API (or --token-file);
+                         without one it answers this machine only`,
+		Example: `  # beside "mixminus emulate", which signs nothing that --insecure would check
+  ` + envKey + `=bG9jYWwtZW11bGF0b3Itc2VjcmV0 mixminus serve --bot greet --insecure
+
+  # against a real resource, behind a reverse proxy with TLS
+  mixminus serve --bot record --public-url https://bot.example.com \
+    --acs-endpoint https://contoso.communication.azure.com --access-key-file key.txt \
+    --audience 1f2e3d4c-0000-0000-0000-000000000000`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := readConfig(f.config, cmd.Flags()); err != nil {
+				return err
+			}
+			return runServe(cmd.Context(), f, cmd.OutOrStdout(), logger())
+		},
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&f.bot, "bot", "record", "which bot: "+strings.Join(botNames(), ", "))
+	fl.StringVar(&f.listen, "listen", defaultServe, "address to listen on")
+	fl.StringVar(&f.publicURL, "public-url", "", "how the cloud reaches this host (default: the listen address)")
+	fl.StringVar(&f.endpoint, "acs-endpoint", defaultEndpoint, "ACS resource")
+	fl.StringVar(&f.keyFile, "access-key-file", "", "file with the resource's access key")
+	fl.StringVar(&f.apiVersion, "api-version", acs.Version2026, "api-version of ACS: "+acs.Version2022+" or "+acs.Version2026)
+	fl.StringVar(&f.oidcURL, "oidc-url", acs.OpenIDURL, "OpenID configuration that tokens of callbacks and media are checked against")
+	fl.StringSliceVar(&f.audience, "audience", nil, "immutable id of the resource, which those tokens must be for")
+	fl.StringVar(&f.recordings, "recordings", "recordings", "folder for recordings; empty records nothing")
+	fl.StringVar(&f.tokenFile, "token-file", "", "file with the control API's bearer token")
+	fl.BoolVar(&f.insecure, "insecure", false, "for local work: check no tokens, and make a leg of whoever dials the media URL")
+	fl.BoolVar(&f.autoAnswer, "auto-answer", true, "answer what rings; else mixminus call answer does, within 15 s")
+	fl.BoolVar(&f.json, "json", false, `print {"http","events","media"} as one line of JSON when ready`)
+	fl.StringVar(&f.config, "config", "", "JSON file with any of these flags by name; flags win")
+	return cmd
+}
+
+// readConfig sets the flags that the file names and the command line does not.
+func readConfig(path string, flags *pflag.FlagSet) error {
+	if path == "" {
+		return nil
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("--config: %w", err)
+	}
+	var values map[string]any
+	if err := json.Unmarshal(data, &values); err != nil {
+		return fmt.Errorf("--config %s: %w", path, err)
+	}
+	for name, v := range values {
+		flag := flags.Lookup(name)
+		if flag == nil || name == "config" {
+			return fmt.Errorf("--config %s: unknown name %q", path, name)
+		}
+		if flag.Changed {
+			continue
+		}
+		text := fmt.Sprint(v)
+		if list, ok := v.([]any); ok {
+			text = strings.Trim(strings.ReplaceAll(fmt.Sprint(list), " ", ","), "[]")
+		}
+		if err := flags.Set(name, text); err != nil {
+			return fmt.Errorf("--config %s: %s: %w", path, name, err)
+		}
+	}
+	return nil
+}
+
+// secret reads what the file or the environment holds; the file wins.
+func secret(file, env string) (string, error) {
+	if file == "" {
+		return os.Getenv(env), nil
+	}
+	data, err := os.ReadFile(file)
+	return strings.TrimSpace(string(data)), err
+}
+
+func runServe(ctx context.Context, f serveFlags, out io.Writer, log *slog.Logger) error {
+	cfg, err := f.service(log)
+	if err != nil {
+		return err
+	}
+	if f.recordings != "" {
+		if err := recoverRecordings(f.recordings, log); err != nil {
+			return err
+		}
+	}
+	if cfg.listener, err = net.Listen("tcp", f.listen); err != nil {
+		return fmt.Errorf("--listen %s: %w; is another serve running?", f.listen, err)
+	}
+	s, err := startService(cfg)
+	if err != nil {
+		return err
+	}
+	if f.json {
+		err = json.NewEncoder(out).Encode(s.urls)
+	} else {
+		_, err = fmt.Fprintf(out, "bot %s is ready\n  http    %s\n  events  %s\n  media   %s\nRing it:  mixminus emulate --insecure --events %s\nEnd with Ctrl-C.\n",
+			f.bot, s.urls.HTTP, s.urls.Events, s.urls.Media, s.urls.Events)
+	}
+	if err == nil {
+		select {
+		case <-ctx.Done():
+		case err = <-s.served:
+		}
+	}
+	return errors.Join(err, s.Close())
+}
+
+// service turns flags into what the service is wired from.
+func (f serveFlags) service(log *slog.Logger) (cfg serviceConfig, err error) {
+	b, err := botNamed(f.bot)
+	if err != nil {
+		return cfg, err
+	}
+	key, err := secret(f.keyFile, envKey)
+	if err != nil {
+		return cfg, fmt.Errorf("--access-key-file: %w", err)
+	}
+	if key == "" {
+		return cfg, fmt.Errorf("no access key: set %s or --access-key-file", envKey)
+	}
+	token, err := secret(f.tokenFile, envToken)
+	if err != nil {
+		return cfg, fmt.Errorf("--token-file: %w", err)
+	}
+	if !f.insecure && len(f.audience) == 0 {
+		return cfg, errors.New("no --audience: give the resource's immutable id, which tokens must be for; or --insecure for local work")
+	}
+	eventSecret := os.Getenv(envSecret)
+	if eventSecret == "" {
+		eventSecret = newSecret()
+	}
+	return serviceConfig{
+		publicURL: f.publicURL, eventSecret: eventSecret,
+		acs:      acs.ClientConfig{Endpoint: f.endpoint, AccessKey: key, APIVersion: f.apiVersion, Logger: log},
+		tokens:   acs.VerifierConfig{OpenIDURL: f.oidcURL, Audience: f.audience, Logger: log},
+		insecure: f.insecure, token: token, recordings: f.recordings,
+		incoming: b, outgoing: b, manual: !f.autoAnswer, log: log,
+	}, nil
+}
+
+// recoverRecordings completes what an earlier run was interrupted in.
+func recoverRecordings(dir string, log *slog.Logger) error {
+	done, err := record.Recover(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, r := range done {
+		log.Warn("interrupted recording completed", "recording", r)
+	}
+	return err
+}
