@@ -231,7 +231,7 @@ func (s *socket) frames(id string) (out []wireMessage) {
 		if m.Audio == nil {
 			continue
 		}
-		if id == "*" || id == "" && m.Audio.ParticipantID == nil || m.Audio.ParticipantID != nil && *m.Audio.ParticipantID == id {
+		if id == "*" || id == "" && m.Audio.ParticipantID == nil || id != "" && m.Audio.ParticipantID != nil && *m.Audio.ParticipantID == id {
 			out = append(out, m)
 		}
 	}

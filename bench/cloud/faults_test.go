@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"net"
 	"slices"
 	"testing"
 	"time"
@@ -128,6 +129,30 @@ func TestReconnectByScript(t *testing.T) {
 	for i, details := range []string{"subscriptionStarted", "streamConnectionReestablished", "streamConnectionReestablished"} {
 		require.Equal(t, details, events[2+i].Data["mediaStreamingUpdate"].(map[string]any)["mediaStreamingStatusDetails"])
 	}
+}
+
+// What was sent before the break arrives, even if the bot is slow to read it
+// and has said what the emulator did not read.
+func TestNothingSentIsLostByABreak(t *testing.T) {
+	t.Parallel()
+	const speakers, slots = 60, 15
+	b := newBot(t, &Server{})
+	b.onSocket = func(s *socket) {
+		_ = s.ws.NetConn().(*net.TCPConn).SetReadBuffer(32 << 10)
+		s.say(make([]int16, 320))
+		time.Sleep(50 * time.Millisecond)
+		s.say(make([]int16, 320))
+		s.say(make([]int16, 320))
+		time.Sleep(400 * time.Millisecond)
+	}
+	script := Script{HangUp: slots + 1, Faults: []Fault{{Kind: Stall, Slots: 1000}, {Kind: Reconnect, Slot: slots, Slots: 1000}}}
+	for i := range speakers {
+		script.Speakers = append(script.Speakers, Speaker{PCM: signal.Noise(slots*320, uint64(i), -20)})
+	}
+	call := b.take(script, "unmixed", "")
+	s := b.socket()
+	wait(t, call)
+	require.Len(t, s.wait(t).frames("*"), speakers*slots)
 }
 
 func TestBotDropsTheSocket(t *testing.T) {

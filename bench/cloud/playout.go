@@ -82,7 +82,7 @@ func (p *playout) flush(at int64) {
 	p.note(len(p.flushes), func() {
 		p.flushes = append(p.flushes, Flush{At: at, Received: p.total, Discarded: discarded})
 	})
-	p.end, p.fresh = min(p.end, at), true
+	p.fresh = true
 }
 
 // cut takes back what was placed at a position or later.

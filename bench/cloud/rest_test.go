@@ -92,6 +92,8 @@ func TestCallGoesThroughItsStates(t *testing.T) {
 		require.Equal(t, 200, status)
 		require.Equal(t, "connected", v["callConnectionState"])
 		require.Contains(t, v["source"], "identifier", "each version has its own shape")
+		status, _, _ = b.do("POST", path+":stopMediaStreaming"+v2022, "")
+		require.Equal(t, 404, status, "2022 has no such operation")
 
 		target := path + v2026
 		if how == "POST" {
