@@ -66,6 +66,37 @@ func TestNotices(t *testing.T) {
 	})
 }
 
+func TestOldestFirst(t *testing.T) {
+	inWorld(t, Config{OnIncoming: later}, func(w *world) {
+		var calls []*Call
+		var rings []*IncomingCall
+		for i := range 10 {
+			calls = append(calls, w.create())
+			rings = append(rings, w.ringing(fmt.Sprint(i)))
+		}
+		require.Equal(w, calls, w.Calls())
+		require.Equal(w, rings, w.Incoming())
+	})
+}
+
+// A callback that ends its goroutine, as t.FailNow does, is hung up too, and
+// the hooks go on being told.
+func TestGoexitInHook(t *testing.T) {
+	var last CallState
+	onCall := func(c *Call) {
+		c.OnNotice(func(Notice) { runtime.Goexit() })
+		c.OnState(func(s CallState) { last = s })
+	}
+	inWorld(t, Config{OnCall: onCall}, func(w *world) {
+		c := w.create()
+		w.Deliver(Notice{CallID: c.CallID()})
+		<-c.Done()
+		synctest.Wait()
+		require.ErrorIs(w, c.Err(), ErrPanic)
+		require.Equal(w, StateDisconnected, last)
+	})
+}
+
 // A hook that blocks costs notices, counted; the call goes its way.
 func TestSlowHook(t *testing.T) {
 	release := make(chan struct{})
@@ -85,7 +116,7 @@ func TestSlowHook(t *testing.T) {
 }
 
 func TestPanicsEndTheirOwnCallOnly(t *testing.T) {
-	for _, where := range []string{"OnIncoming", "OnCall", "OnState", "OnRoster", "OnMedia", "OnNotice", "handler", "Goexit"} {
+	for _, where := range []string{"OnIncoming", "OnCall", "OnState", "OnRoster", "OnMedia", "OnNotice", "handler"} {
 		t.Run(where, func(t *testing.T) {
 			var log bytes.Buffer
 			boom := func(here string) {
@@ -107,12 +138,7 @@ func TestPanicsEndTheirOwnCallOnly(t *testing.T) {
 					c.OnState(func(CallState) { boom("OnState") })
 					c.OnRoster(func([]Participant) { boom("OnRoster") })
 					c.OnMedia(func(bool, error) { boom("OnMedia") })
-					c.OnNotice(func(Notice) {
-						boom("OnNotice")
-						if where == "Goexit" {
-							runtime.Goexit() // as t.FailNow does
-						}
-					})
+					c.OnNotice(func(Notice) { boom("OnNotice") })
 				},
 			}
 			inWorld(t, cfg, func(w *world) {
