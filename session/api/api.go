@@ -39,8 +39,9 @@ import (
 // Config of a Server. Manager is needed.
 type Config struct {
 	Manager *session.Manager
-	// Token that every request must bear. Without one, only requests from
-	// this machine's own programs are served: see the package's guard.
+	// Token that every request must bear. Without one, only programs of this
+	// machine are served: the peer and the Host header are loopback, no
+	// proxy has forwarded the request, and no page of another origin sent it.
 	Token string
 	// MaxBody of a request in bytes; 0 means 1 MiB.
 	MaxBody int64
