@@ -27,7 +27,8 @@ var (
 	errNoVerify     = errors.New("acsws: no way to verify tokens is configured")
 )
 
-const firstBuffer = 4 << 10
+// firstBuffer takes a message of 20 ms; longer ones make it grow.
+const firstBuffer = 2 << 10
 
 // conn is one connection, from the cloud's upgrade to its end.
 type conn struct {

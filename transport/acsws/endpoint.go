@@ -118,7 +118,7 @@ func (e *endpoint) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer e.release(c)
-	up := websocket.Upgrader{ReadBufferSize: 4096, WriteBufferSize: 2048}
+	up := websocket.Upgrader{} // it keeps the http server's buffers of 4 KiB
 	if e.server.cfg.Insecure {
 		up.CheckOrigin = func(*http.Request) bool { return true }
 	}
@@ -196,6 +196,9 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 	h.conn = newNetConn(c)
+	if brw.Reader.Buffered() == 0 { // else gorilla refuses: the peer spoke before its turn
+		brw.Reader.Reset(h.conn)
+	}
 	return h.conn, brw, nil
 }
 
