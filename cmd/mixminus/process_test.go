@@ -254,6 +254,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{`--duration 1s: want 3s to 10m`, []string{"demo", "--duration", "1s"}},
 		{`--bot "x": want one of echo, greet, record`, []string{"serve", "--bot", "x"}},
 		{`no --audience`, []string{"serve"}},
+		{`is not loopback`, []string{"serve", "--listen", "0.0.0.0:0"}},
 		{`unknown name "lisen"`, []string{"serve", "--config", config}},
 		{`--public-url "ftp://x"`, []string{"serve", "--insecure", "--public-url", "ftp://x", "--listen", "127.0.0.1:0", "--recordings", ""}},
 		{`is mixminus emulate running?`, []string{"emulate", "ring", "--admin", "http://127.0.0.1:1"}},

@@ -14,6 +14,7 @@ import (
 
 	"github.com/mixminus/mixminus/engine/record"
 	"github.com/mixminus/mixminus/session/acs"
+	"github.com/mixminus/mixminus/session/api"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -177,6 +178,9 @@ func (f serveFlags) service(log *slog.Logger) (cfg serviceConfig, err error) {
 	token, err := secret(f.tokenFile, envToken)
 	if err != nil {
 		return cfg, fmt.Errorf("--token-file: %w", err)
+	}
+	if err := api.CheckListen(f.listen, token); err != nil {
+		return cfg, fmt.Errorf("--listen: %w: set %s or --token-file", err, envToken)
 	}
 	if !f.insecure && len(f.audience) == 0 {
 		return cfg, errors.New("no --audience: give the resource's immutable id, which tokens must be for; or --insecure for local work")

@@ -31,6 +31,7 @@ type callbackData struct {
 	CallConnectionID string            `json:"callConnectionId"`
 	OperationContext string            `json:"operationContext"`
 	Result           resultInformation `json:"resultInformation"`
+	SequenceNumber   number            `json:"sequenceNumber"`
 	// Participants is a pointer so that a roster that is missing is not
 	// taken for one that is empty.
 	Participants *[]participant `json:"participants"`
@@ -133,7 +134,7 @@ func parseCallback(raw json.RawMessage) (session.Notice, error) {
 	if err != nil {
 		return session.Notice{}, fmt.Errorf("%s: %w", clip(head.Type), err)
 	}
-	n.Participants = roster
+	n.Participants, n.Sequence = roster, int64(e.Data.SequenceNumber)
 	return n, nil
 }
 

@@ -119,7 +119,7 @@ func TestCallbackVariants(t *testing.T) {
 				{Identity: session.Identity{RawID: "8:acs:a"}}, {Identity: session.Identity{RawID: "4:+1"}}}}}},
 		{"roster with states", `[{"type":"Microsoft.Communication.ParticipantsUpdated","data":{"callConnectionId":"c","sequenceNumber":3,
 			"participants":[{"identifier":{"rawId":"8:acs:a"},"isMuted":true,"isOnHold":true}]}}]`,
-			[]session.Notice{{Kind: session.EventParticipants, CallID: "c", Participants: []session.Participant{
+			[]session.Notice{{Kind: session.EventParticipants, CallID: "c", Sequence: 3, Participants: []session.Participant{
 				{Identity: session.Identity{RawID: "8:acs:a"}, Muted: true, OnHold: true}}}}},
 		{"empty roster", `[{"type":"Microsoft.Communication.ParticipantsUpdated","data":{"callConnectionId":"c","participants":[]}}]`,
 			[]session.Notice{{Kind: session.EventParticipants, CallID: "c", Participants: []session.Participant{}}}},
