@@ -341,11 +341,11 @@ func BenchmarkIngest(b *testing.B) {
 	l := newTestLeg(b, LegConfig{Channels: Unmixed})
 	p, _ := l.Attach(nil)
 	id := []byte("8:acs:b9614373-fd0b-480c-8fd2-cb58b70eab9f_da7be3a9-8788-42a6-85c6-56b2cf784fce")
-	r, _ := p.Render(id, 1)
+	_, _ = p.Render(id, 1)
 	tap := l.Tap(4)
 	ts := int64(0)
 	for b.Loop() {
-		r = p.Lookup(id)
+		r := p.Lookup(id)
 		r.Slot()
 		r.Commit(Chunk{Timestamp: ts, HasTimestamp: true, Arrival: ts + 1})
 		ts += 20e6

@@ -14,19 +14,22 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// verify checks a token as the how-to "Secure webhook endpoint" tells, with the
+// verifyToken checks a token as the how-to "Secure webhook endpoint" tells, with the
 // keys that the emulator publishes.
 func verifyToken(t *testing.T, srv *Server, authorization string) (jwt.MapClaims, error) {
 	t.Helper()
 	resp, err := http.Get(srv.OIDCURL())
 	require.NoError(t, err)
 	defer resp.Body.Close()
-	var discovery struct{ Issuer, Jwks_uri string }
+	var discovery struct {
+		Issuer string
+		Keys   string `json:"jwks_uri"`
+	}
 	require.NoError(t, json.NewDecoder(resp.Body).Decode(&discovery))
 	require.Equal(t, srv.TokenIssuer(), discovery.Issuer)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	keys, err := keyfunc.NewDefaultCtx(ctx, []string{discovery.Jwks_uri})
+	keys, err := keyfunc.NewDefaultCtx(ctx, []string{discovery.Keys})
 	require.NoError(t, err)
 	text, ok := strings.CutPrefix(authorization, "Bearer ")
 	require.True(t, ok, authorization)

@@ -104,6 +104,17 @@ func TestDisorderedCallbacks(t *testing.T) {
 	require.True(t, r.OK, "%+v", r)
 }
 
+// TestPeerThatStopsReading: for two seconds the cloud reads nothing of the
+// echo. What comes in is not held up by it.
+func TestPeerThatStopsReading(t *testing.T) {
+	t.Parallel()
+	r := play(t, nil, []cloud.Fault{{Kind: cloud.Stall, Slot: 80, Slots: 100}})
+	out := callOf(r, "outgoing")
+	require.EqualValues(t, cloud.Slots(sceneLength), out.FramesIn)
+	require.Contains(t, strings.Join(out.Proven, "\n"), "mixed-in: all")
+	require.True(t, callOf(r, "incoming").Problems == nil)
+}
+
 func TestInterruptedDemoEndsCleanly(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()

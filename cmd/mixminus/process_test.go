@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"io"
 	"net"
@@ -16,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gorilla/websocket"
 	"github.com/mixminus/mixminus/bench/cloud"
 	"github.com/mixminus/mixminus/engine/record"
 	"github.com/mixminus/mixminus/session/api"
@@ -234,6 +236,27 @@ func TestKillNine(t *testing.T) {
 		require.NotEmpty(t, m.Tracks[i].SHA256)
 	}
 	require.GreaterOrEqual(t, longest, int64(before-50)*320, "at most 1 s is missing")
+}
+
+// TestAdHocLeg dials the media URL as any ACS-style client would, with no call.
+func TestAdHocLeg(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cmd, urls := background(t, "serve", "--bot", "echo", "--insecure", "--listen", "127.0.0.1:0", "--recordings", dir)
+	ws, _, err := websocket.DefaultDialer.Dial(urls["media"], nil)
+	require.NoError(t, err)
+	defer ws.Close()
+	require.NoError(t, ws.WriteMessage(websocket.TextMessage, []byte(`{"kind":"AudioMetadata","audioMetadata":{"subscriptionId":"s","encoding":"PCM","sampleRate":16000,"channels":1,"length":640}}`)))
+	data := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{1, 2}, 320))
+	require.NoError(t, ws.WriteMessage(websocket.TextMessage, []byte(`{"kind":"AudioData","audioData":{"data":"`+data+`","silent":false}}`)))
+	ws.SetReadDeadline(time.Now().Add(patience))
+	_, back, err := ws.ReadMessage()
+	require.NoError(t, err)
+	require.Contains(t, string(back), data)
+	require.NoError(t, ws.Close())
+	x := &terminals{t: t, dir: dir}
+	require.Equal(t, "adhoc", x.manifest(record.StateComplete).Call.Cloud)
+	interrupt(t, cmd)
 }
 
 func TestHelpHasExamples(t *testing.T) {
