@@ -164,7 +164,6 @@ func TestFolderCannotBeMade(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "rec")
 		require.NoError(t, os.WriteFile(dir, nil, 0o600)) // in the way, whoever asks
 		r := newRecorder(t, Config{Dir: dir})
-		r.retryAfter = time.Millisecond
 		c := newCall(t, engine.Unmixed)
 		rec := attach(t, r, c.leg, Meta{})
 		for slot := range int64(100) {
@@ -200,7 +199,6 @@ func TestFolderCannotBeMade(t *testing.T) {
 func TestFilesCannotBeMade(t *testing.T) {
 	d := &disk{dead: true}
 	r := newRecorder(t, Config{FS: d})
-	r.retryAfter = time.Millisecond
 	c := newCall(t, engine.Unmixed)
 	rec := attach(t, r, c.leg, Meta{})
 	for slot := range int64(50) {
@@ -216,6 +214,27 @@ func TestFilesCannotBeMade(t *testing.T) {
 	got := check(t, res)
 	require.EqualValues(t, 50*320, withLosses(t, c.track("a"), got["a"], trackOf(t, res, "a"), Disk))
 	require.ErrorIs(t, res.Err, syscall.EACCES)
+}
+
+// TestManifestIsMadeGood: what a manifest should tell while it cannot be
+// written, a later one tells.
+func TestManifestIsMadeGood(t *testing.T) {
+	d := &disk{}
+	r := newRecorder(t, Config{FS: d})
+	c := newCall(t, engine.Mixed)
+	rec := attach(t, r, c.leg, Meta{})
+	c.speak("", 0)
+	until(t, "written", func() bool { return rec.Stats().Frames == 1 })
+	d.set(func() { d.dead = true })
+	rec.SetName("x", "X")
+	until(t, "told", func() bool { return strings.Contains(rec.Stats().Err, "permission denied") })
+	d.set(func() { d.dead = false })
+	until(t, "made good", func() bool {
+		m, err := ReadManifest(filepath.Join(r.cfg.Dir, "test", manifestName))
+		return err == nil && len(m.Speakers) == 1
+	})
+	c.hangUp()
+	require.Zero(t, wait(t, rec).Missing())
 }
 
 // TestSlowDisk: a disk that stands still stops no sweep; nothing is lost that

@@ -8,12 +8,9 @@ import (
 	"github.com/mixminus/mixminus/engine/pcm"
 )
 
-// The manifest is renewed at most this often when gaps changed, and a long one
-// less often, for it is written whole.
-const (
-	manifestEvery  = time.Second
-	manifestPerGap = 10 * time.Millisecond
-)
+// manifestPerGap lets a long manifest be renewed less often, for it is written
+// whole.
+const manifestPerGap = 10 * time.Millisecond
 
 // folder is one recording's files. It is owned by the write loop, and in the
 // end by the goroutine that completes the recording.
@@ -293,7 +290,7 @@ func (f *folder) refresh(now time.Time) {
 		gaps += len(t.gaps.list)
 		changed = changed || t.gaps.changed
 	}
-	if !changed || now.Sub(f.manifestAt) < manifestEvery+time.Duration(gaps)*manifestPerGap {
+	if !changed || now.Sub(f.manifestAt) < f.rec.r.manifestEvery+time.Duration(gaps)*manifestPerGap {
 		return
 	}
 	if err := f.writeManifest(now); err != nil {

@@ -67,8 +67,7 @@ func childRecords(args []string) {
 	var calls []*call
 	for range 3 {
 		c := newCall(childT{}, engine.Unmixed)
-		c.port.Detach(0)
-		c.port, _ = c.leg.Attach(heard{})
+		c.connect(heard{})
 		attach(childT{}, r, c.leg, Meta{CallID: "killed"})
 		calls = append(calls, c)
 	}

@@ -92,7 +92,7 @@ type Track struct {
 }
 
 // Label names whose audio the track is: the speaker's id, or the kind.
-func (t *Track) Label() string {
+func (t Track) Label() string {
 	if t.Kind == KindSpeaker {
 		return t.Speaker
 	}

@@ -97,8 +97,8 @@ type Recorder struct {
 	lock   lockFile
 	finish chan struct{} // a token per recording that is being completed
 	// retryAfter is how long a folder or file that could not be made is left
-	// alone.
-	retryAfter time.Duration
+	// alone, manifestEvery the least time between two manifests of a call.
+	retryAfter, manifestEvery time.Duration
 
 	totals counters
 
@@ -129,7 +129,10 @@ func New(cfg Config) (*Recorder, error) {
 		cfg.Buffer = defaultBuffer
 	}
 	cores := runtime.GOMAXPROCS(0)
-	r := &Recorder{cfg: cfg, log: cfg.Logger, fsys: cfg.FS, finish: make(chan struct{}, cores), retryAfter: time.Second}
+	r := &Recorder{
+		cfg: cfg, log: cfg.Logger, fsys: cfg.FS, finish: make(chan struct{}, cores),
+		retryAfter: time.Second, manifestEvery: time.Second,
+	}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}

@@ -52,7 +52,7 @@ func TestUnmixed(t *testing.T) {
 	for _, id := range []string{"8:acs:a", "8:acs:b", "4:+1425"} {
 		requireSame(t, c.track(id), got[id], id)
 	}
-	require.Len(t, got["mixed"], 400*320)
+	require.Equal(t, 400*320, len(got["mixed"]))
 
 	require.Equal(t, "call_1", filepath.Base(res.Folder))
 	b := trackOf(t, res, "8:acs:b")
@@ -112,10 +112,7 @@ func model(tap *engine.Tap) (s []int16) {
 
 func TestMixedWithBot(t *testing.T) {
 	c := newCall(t, engine.Mixed)
-	c.port.Detach(0)
-	var err error
-	c.port, err = c.leg.Attach(heard{})
-	require.NoError(t, err)
+	c.connect(heard{})
 	truth := c.leg.Source().Tap(1024)
 	rec := attach(t, newRecorder(t, Config{}), c.leg, Meta{})
 	arrival := engine.Now()
@@ -156,21 +153,18 @@ func TestMixedWithBot(t *testing.T) {
 
 func TestUnmixedWithBot(t *testing.T) {
 	c := newCall(t, engine.Unmixed)
-	c.port.Detach(0)
-	var err error
-	c.port, err = c.leg.Attach(heard{})
-	require.NoError(t, err)
+	c.connect(heard{})
 	truth := c.leg.Source().Tap(1024)
 	rec := attach(t, newRecorder(t, Config{}), c.leg, Meta{})
 	for slot := range int64(200) {
 		c.speak("a", slot)
 	}
 	for range 4 {
-		_, err = c.leg.Source().Write(t.Context(), c.track("a")[:9000])
+		_, err := c.leg.Source().Write(t.Context(), c.track("a")[:9000])
 		require.NoError(t, err)
 		c.leg.Source().Flush()
 	}
-	_, err = c.leg.Source().Write(t.Context(), c.track("a")[:9000])
+	_, err := c.leg.Source().Write(t.Context(), c.track("a")[:9000])
 	require.NoError(t, err)
 	c.hangUp()
 	res := wait(t, rec)
@@ -186,8 +180,7 @@ func TestConnectionLost(t *testing.T) {
 	for slot := range int64(50) {
 		c.speak("a", slot)
 	}
-	c.port.Detach(50 * 20e6)
-	c.connect()
+	c.connect(nil)
 	for slot := int64(80); slot < 100; slot++ {
 		c.speak("a", slot)
 	}
@@ -323,6 +316,20 @@ func TestAttachInTheMiddle(t *testing.T) {
 	require.EqualValues(t, 10*320, trackOf(t, res, "a").First)
 }
 
+// TestDrain: a leg that is closed still takes what its connection brings.
+func TestDrain(t *testing.T) {
+	c := newCall(t, engine.Unmixed)
+	rec := attach(t, newRecorder(t, Config{}), c.leg, Meta{})
+	c.speak("a", 0)
+	c.leg.Close()
+	for slot := int64(1); slot < 5; slot++ {
+		until(t, "written", func() bool { return rec.Stats().Frames == slot })
+		c.speak("a", slot)
+	}
+	c.port.Detach(engine.Now())
+	requireSame(t, c.track("a"), check(t, wait(t, rec))["a"], "a")
+}
+
 func TestStop(t *testing.T) {
 	c := newCall(t, engine.Unmixed)
 	rec := attach(t, newRecorder(t, Config{}), c.leg, Meta{})
@@ -355,7 +362,7 @@ func TestCloseCompletesAll(t *testing.T) {
 		default:
 			t.Fatal("Close did not wait")
 		}
-		require.Len(t, check(t, rec.Result())["a"], 70*320)
+		require.Equal(t, 70*320, len(check(t, rec.Result())["a"]))
 	}
 	_, err := r.Attach(newCall(t, engine.Mixed).leg, Meta{})
 	require.ErrorIs(t, err, ErrClosed)
@@ -391,8 +398,8 @@ func TestManyAtOnce(t *testing.T) {
 				leg, err := e.NewLeg(engine.LegConfig{ID: "many", Channels: engine.Unmixed})
 				require.NoError(t, err)
 				rec := attach(t, r, leg, Meta{CallID: "many"})
-				c := &call{t: t, leg: leg, sent: make(map[string]map[int64]bool)}
-				c.connect()
+				c := callOf(t, leg)
+				c.connect(nil)
 				for slot := range int64(120) {
 					c.speak("a", slot)
 					c.speak("b", slot)

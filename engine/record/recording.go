@@ -71,7 +71,7 @@ type Result struct {
 }
 
 // Missing returns the lost samples of all tracks.
-func (r *Result) Missing() (n int64) {
+func (r Result) Missing() (n int64) {
 	for i := range r.Tracks {
 		n += r.Tracks[i].Missing
 	}

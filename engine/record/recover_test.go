@@ -86,7 +86,7 @@ func TestRecover(t *testing.T) {
 	got := check(t, r.Result)
 	requireSame(t, c.track("a"), got["a"], "a")
 	requireSame(t, c.track("b"), got["b"], "b")
-	require.Len(t, got["mixed"], 100*320)
+	require.Equal(t, 100*320, len(got["mixed"]))
 	b := trackOf(t, r.Result, "b")
 	require.Equal(t, []Gap{{30 * 320, 30 * 320, DTX, Unconfirmed}}, b.Gaps)
 	require.EqualValues(t, 320, b.First)
@@ -109,6 +109,23 @@ func TestRecoverKeepsWhatWasKnown(t *testing.T) {
 	require.Equal(t, b.Gaps, got.Gaps)
 	require.Equal(t, b.Lost, got.Lost)
 	require.EqualValues(t, 21*320, got.Missing)
+}
+
+// TestRecoverFlushed: the bot's file is shorter than the manifest knew when a
+// flush came after it; that is no loss.
+func TestRecoverFlushed(t *testing.T) {
+	dir := t.TempDir()
+	_, folder, m := interrupted(t, dir, "call")
+	b := &m.Tracks[1]
+	b.Kind, b.Speaker, b.Samples = KindBot, "", 120*320
+	b.Gaps = []Gap{{30 * 320, 30 * 320, DTX, ""}, {105 * 320, 5 * 320, DTX, ""}}
+	writeManifest(t, folder, m)
+	r := recoverOne(t, dir)
+	check(t, r.Result)
+	got := trackOf(t, r.Result, "bot")
+	require.Equal(t, b.Gaps[:1], got.Gaps)
+	require.EqualValues(t, 100*320, got.Samples)
+	require.Zero(t, got.Missing)
 }
 
 // TestRecoverAfterPowerLoss: a file may be shorter than the manifest knew.

@@ -73,6 +73,9 @@ func TestTrackAccounts(t *testing.T) {
 			gaps: []Gap{{320, 1680, DTX, ""}}},
 		{name: "cut of all", bot: true, frames: []*pcm.Frame{at(1000, 0), cut(at(900, 1)), at(5000, 2)}, first: 5000, end: 5320, refused: 1},
 		{name: "cut of what is over", bot: true, frames: []*pcm.Frame{at(0, 0), cut(at(320, 1))}, end: 320, refused: 1},
+		{name: "dropped before a cut", bot: true, frames: []*pcm.Frame{at(0, 0), cut(at(2000, 3))}, end: 960, refused: 1,
+			gaps: []Gap{{320, 640, Lost, Overrun}},
+			lost: map[Reason]int64{Overrun: 640}},
 		{name: "the cut was dropped", bot: true, frames: []*pcm.Frame{at(0, 0), at(320, 1), at(500, 3)}, end: 820,
 			lost: map[Reason]int64{Overrun: 320}},
 	}
