@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gorilla/websocket"
 	"github.com/stretchr/testify/require"
@@ -113,7 +114,8 @@ func TestStartAndStopStreaming(t *testing.T) {
 
 func TestStreamingNeedsOptionsAndAConnectedCall(t *testing.T) {
 	t.Parallel()
-	b := newBot(t, &Server{OnCreate: func(Dialled) Callee { return Callee{Script: listener()} }})
+	// The callee lets it ring for two seconds.
+	b := newBot(t, &Server{Speed: 1, OnCreate: func(Dialled) Callee { return Callee{Script: listener(), Ring: 2 * time.Second} }})
 	status, v, _ := b.do("POST", "/calling/callConnections"+v2026, `{"targets":[{"rawId":"4:+1"}],"callbackUri":"`+b.http.URL+`/callbacks"}`)
 	require.Equal(t, 201, status)
 	path := "/calling/callConnections/" + v["callConnectionId"].(string) + ":startMediaStreaming" + v2026
