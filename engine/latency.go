@@ -14,7 +14,7 @@ const (
 )
 
 // latency is a histogram of how long frames took from the return of the
-// socket read to the app's hands, in ns up to 68 s. Many goroutines record;
+// socket read to the app's hands, in ns up to 34 s. Many goroutines record;
 // nobody waits.
 type latency struct {
 	buckets [latBuckets]atomic.Uint32

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -67,8 +68,9 @@ type LegConfig struct {
 	// OnDTMF tells of a key that a party pressed: one of 0-9, *, #, A-D;
 	// speaker is "" when the cloud does not tell. Same goroutine.
 	OnDTMF func(tone byte, speaker string)
-	// OnMark tells that a mark was played, on a pacer's goroutine, or
-	// flushed, on the flushing one. It must not block; it may write.
+	// OnMark tells that a mark was played or flushed, one at a time, on a
+	// pacer's goroutine or on the one that flushes or closes. It must not
+	// block; it may TryWrite, Flush and Mark.
 	OnMark func(Mark)
 }
 
@@ -102,6 +104,7 @@ type Leg struct {
 	// Guarded by mu.
 	mu       sync.Mutex
 	taps     []*Tap // of all speakers
+	dropped  uint64 // by such taps that are closed
 	port     *Port
 	onRender []func(*Render)
 	ended    bool
@@ -213,8 +216,10 @@ func (l *Leg) Tap(frames int) *Tap {
 func (l *Leg) drop(t *Tap) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.taps = without(l.taps, t)
-	l.publish()
+	if slices.Contains(l.taps, t) {
+		l.taps, l.dropped = without(l.taps, t), l.dropped+t.Dropped()
+		l.publish()
+	}
 }
 
 func (l *Leg) publish() {
@@ -309,6 +314,8 @@ type LegStats struct {
 	Source   SourceStats   `json:"source"`
 	// Refused chunks: of speakers over MaxSpeakers.
 	Refused int64 `json:"refused"`
+	// TapDropped frames found the ring of a tap of all speakers full.
+	TapDropped uint64 `json:"tap_dropped"`
 	// DTMF keys heard.
 	DTMF int64 `json:"dtmf"`
 	// Latency from the return of the socket read to a handler or a reader
@@ -335,5 +342,8 @@ func (l *Leg) Stats() LegStats {
 	for _, r := range *l.renders.Load() {
 		s.Renders = append(s.Renders, r.Stats())
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s.TapDropped = dropped(l.dropped, l.taps)
 	return s
 }

@@ -166,6 +166,52 @@ func TestSlotIsInTheRing(t *testing.T) {
 	require.EqualValues(t, 3, r.Stats().TapDropped)
 }
 
+func TestSlotWithoutCommitCostsNothing(t *testing.T) {
+	l := newTestLeg(t, LegConfig{})
+	first, second := l.Tap(8), l.Tap(8)
+	p, _ := l.Attach(nil)
+	r, _ := p.Render(nil, 1)
+	r.Slot() // what should have filled it was not audio
+	r.Append(ramp(640, 0), Chunk{HasTimestamp: true, Arrival: 1})
+	require.Equal(t, 2, first.Len())
+	require.Equal(t, 2, second.Len())
+}
+
+func TestSilenceIsOfTheWholeFrame(t *testing.T) {
+	l := newTestLeg(t, LegConfig{})
+	tap := l.Tap(8)
+	p, _ := l.Attach(nil)
+	r, _ := p.Render(nil, 1)
+	half := int64(pcm.FrameDuration) / 2
+	for i, silent := range []bool{false, true, true, true} {
+		r.Append(make([]int16, 160), Chunk{Timestamp: int64(i) * half, HasTimestamp: true, Arrival: 1, Silent: silent})
+	}
+	var f pcm.Frame
+	require.True(t, tap.TryRead(&f))
+	require.False(t, f.Flags.Has(pcm.Silence))
+	require.True(t, tap.TryRead(&f))
+	require.True(t, f.Flags.Has(pcm.Silence))
+}
+
+func TestTapDropsAreCountedOnce(t *testing.T) {
+	l := newTestLeg(t, LegConfig{Channels: Unmixed})
+	all := l.Tap(2)
+	p, _ := l.Attach(nil)
+	own := func() *Tap { speak(t, p, "a", 0); return l.Renders()[0].Tap(2) }()
+	speak(t, p, "b", 0)
+	for i := int64(1); i < 5; i++ {
+		speak(t, p, "a", i)
+	}
+	for range 2 {
+		s := l.Stats()
+		require.EqualValues(t, 4, s.TapDropped)
+		require.EqualValues(t, 2, s.Renders[0].TapDropped)
+		require.Zero(t, s.Renders[1].TapDropped)
+		all.Close()
+		own.Close()
+	}
+}
+
 func TestTapEnds(t *testing.T) {
 	l := newTestLeg(t, LegConfig{})
 	tap := l.Tap(8)

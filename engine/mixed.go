@@ -19,7 +19,12 @@ type Mix struct {
 	tap   *Tap
 	asm   *mix.Assembler
 	timer *time.Timer
+	ahead uint64
 }
+
+// mixLead is how far a speaker's clock may run ahead of the arrival clock and
+// still be mixed live: nobody else is to wait for it.
+const mixLead = 5 * time.Second
 
 // Mix attaches a live mix: a slot is out when every active speaker has
 // delivered, or 60 ms after its first frame. frames is the size of the ring
@@ -42,7 +47,11 @@ func (m *Mix) Read(ctx context.Context, f *pcm.Frame) error {
 			return nil
 		}
 		if in := m.tap.Peek(); in != nil {
-			m.asm.Push(in, now)
+			if pcm.Duration(in.Position())-time.Duration(in.Arrival-m.leg.begin(now)) > mixLead {
+				m.ahead++
+			} else {
+				m.asm.Push(in, now)
+			}
 			m.tap.Release()
 			continue
 		}
@@ -80,8 +89,9 @@ func (m *Mix) wait(ctx context.Context, now int64) error {
 	}
 }
 
-// Late counts frames that missed their slot. From the reading goroutine.
-func (m *Mix) Late() uint64 { return m.asm.Late() }
+// Late counts frames that missed their slot, or are far ahead of the others'.
+// From the reading goroutine.
+func (m *Mix) Late() uint64 { return m.asm.Late() + m.ahead }
 
 // Dropped counts frames that found the ring full.
 func (m *Mix) Dropped() uint64 { return m.tap.Dropped() }

@@ -10,6 +10,29 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// TestLiveMixIsNotHeldUp: a speaker whose clock runs far ahead is left out.
+func TestLiveMixIsNotHeldUp(t *testing.T) {
+	l := newTestLeg(t, LegConfig{Channels: Unmixed})
+	m := l.Mix(512)
+	defer m.Close()
+	p, err := l.Attach(nil)
+	require.NoError(t, err)
+	ahead, err := p.Render([]byte("ahead"), 1)
+	require.NoError(t, err)
+	for i := range int64(100) {
+		speak(t, p, "a", i)
+		ahead.Append(make([]int16, 320), Chunk{Timestamp: i*20e6 + 50e9*min(i, 1), HasTimestamp: true, Arrival: i*20e6 + 1})
+	}
+	l.Close()
+	p.Detach(0)
+	var f pcm.Frame
+	for i := range int64(100) {
+		require.NoError(t, m.Read(context.Background(), &f))
+		require.Equal(t, ramp(320, i*320), f.Samples[:])
+	}
+	require.EqualValues(t, 99, m.Late())
+}
+
 func TestLiveMix(t *testing.T) {
 	l := newTestLeg(t, LegConfig{Channels: Unmixed})
 	m := l.Mix(256)

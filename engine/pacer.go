@@ -117,23 +117,33 @@ func (p *pacer) run() {
 				return
 			}
 		}
-		sleepUntil(at * phaseNanos)
 		select {
 		case <-p.stop:
 			return
 		default:
 		}
+		if now := Now(); at*phaseNanos-now > nap {
+			// Not in one go: a source may be armed whose turn is earlier.
+			sleepUntil(now + nap)
+			turn = min(at, max(turn, Now()/phaseNanos+1))
+			continue
+		}
+		sleepUntil(at * phaseNanos)
 		turn = at + 1
 		due = p.collect(int(at%phases), due[:0])
-		for _, s := range due {
+		for i, s := range due {
+			due[i] = nil // a closed source is not to be kept
 			s.tick.Store(true)
 			s.run()
-			s.marks.fire(s.leg, Now())
+			s.fireMarks(Now())
 		}
 	}
 }
 
-const phaseNanos = slotNanos / phases
+const (
+	phaseNanos = slotNanos / phases
+	nap        = slotNanos / 4
+)
 
 // nextTurn returns the first turn from turn on that has a source.
 func (p *pacer) nextTurn(turn int64) (int64, bool) {

@@ -13,6 +13,7 @@ const (
 	// arrival clock before it is not believed: untrusted input must not be
 	// able to place audio years away.
 	leadSamples = 60 * pcm.SampleRate
+	leadSlots   = leadSamples / pcm.FrameSamples
 	// maxOutages remembered per leg; further ones extend the last.
 	maxOutages = 256
 )
@@ -25,6 +26,7 @@ type legClock struct {
 	arrival   int64 // arrival time of sample 0, ns
 	end       int64 // end of the furthest placed chunk, in samples
 	outages   []outage
+	reopened  int // connections after the first
 }
 
 // outage is the span between two connections, in samples: from the end of
@@ -37,6 +39,7 @@ type outage struct {
 
 // reconnected notes that a new connection takes over.
 func (c *legClock) reconnected() {
+	c.reopened++
 	n := len(c.outages)
 	switch {
 	case n > 0 && c.outages[n-1].open:
@@ -75,12 +78,12 @@ func (c *legClock) lost(from, to int64) int64 {
 // next chunk, one further ahead jumps whole slots, and one that is missing,
 // repeated or back counts on.
 type placer struct {
-	slack   int64 // ns
-	started bool
-	outages int   // of the leg's, already passed
-	epoch   int64 // wire time of sample 0 for this speaker, ns
-	bias    int64 // what rounding the last jump to whole slots left over, ns
-	pos     int64 // next sample
+	slack    int64 // ns
+	started  bool
+	reopened int   // legClock.reopened at the last chunk
+	epoch    int64 // wire time of sample 0 for this speaker, ns
+	bias     int64 // what rounding the last jump to whole slots left over, ns
+	pos      int64 // next sample
 }
 
 // placed says where a chunk goes.
@@ -102,7 +105,7 @@ func (p *placer) place(c *legClock, ts int64, hasTS bool, arrival int64) placed 
 	}
 	var r placed
 	to := p.pos
-	resumed := p.outages < len(c.outages)
+	resumed := p.reopened < c.reopened
 	switch {
 	case !p.started:
 		to = p.first(c, ts, hasTS, arrival)
@@ -125,7 +128,7 @@ func (p *placer) place(c *legClock, ts int64, hasTS bool, arrival int64) placed 
 			r.lost = c.lost(p.pos, to)
 		}
 	}
-	p.outages, p.started, p.pos = len(c.outages), true, to
+	p.reopened, p.started, p.pos = c.reopened, true, to
 	return r
 }
 
@@ -139,9 +142,14 @@ func (p *placer) first(c *legClock, ts int64, hasTS bool, arrival int64) int64 {
 	if !hasTS || !c.wireKnown {
 		return max(0, roundSlots(arrival-c.arrival)*pcm.FrameSamples)
 	}
-	slot := max(0, roundSlots(ts-p.epoch))
+	here := max(0, roundSlots(arrival-c.arrival))
+	slot := roundSlots(ts - p.epoch)
+	if slot < here-leadSlots || slot > here+leadSlots {
+		slot = here // not the leg's clock: placed by arrival
+	}
+	slot = max(0, slot)
 	p.bias = ts - p.epoch - slot*slotNanos
-	if p.bias > slotNanos || p.bias < -slotNanos { // clamped
+	if p.bias > slotNanos || p.bias < -slotNanos { // a clock of its own, or clamped
 		p.epoch, p.bias = ts-slot*slotNanos, 0
 	}
 	return slot * pcm.FrameSamples

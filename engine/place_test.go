@@ -66,6 +66,28 @@ func TestPlaceSpeakersShareTheClock(t *testing.T) {
 	require.EqualValues(t, 0, early.place(&c, 4020e6, true, 120e6).jump, "a clamped start keeps its pace")
 }
 
+// TestPlaceLateJoiners: whoever comes at minute ten with a clock of his own is
+// placed by arrival, not at the beginning.
+func TestPlaceLateJoiners(t *testing.T) {
+	const day, joined = 86400e9, 600e9
+	for name, ts := range map[string]int64{
+		"two minutes ahead": day + joined + 120e9, "an hour back": day + joined - 3600e9, "right": day + joined,
+	} {
+		var c legClock
+		a, b := placer{slack: 1e7}, placer{slack: 1e7}
+		a.place(&c, day, true, 0)
+		b.place(&c, ts, true, joined)
+		require.EqualValues(t, 30000*320, b.pos, name)
+		b.pos += 320
+		require.Zero(t, b.place(&c, ts+20e6, true, joined+20e6).jump, name)
+	}
+	var c legClock
+	a, b := placer{slack: 1e7}, placer{slack: 1e7}
+	a.place(&c, 0, true, 0) // the leg's first timestamp was nonsense
+	b.place(&c, day+joined, true, joined)
+	require.EqualValues(t, 30000*320, b.pos)
+}
+
 func TestPlaceOutage(t *testing.T) {
 	var c legClock
 	a, b := placer{slack: 1e7}, placer{slack: 1e7}

@@ -24,30 +24,42 @@ type Port struct {
 // nothing may be sent). It fails with ErrAttached while another connection
 // holds it and ErrClosed after Close. The caller must Detach.
 func (l *Leg) Attach(out Outlet) (*Port, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch {
-	case l.ended:
-		return nil, ErrClosed
-	case l.port != nil:
-		return nil, ErrAttached
+	p := &Port{leg: l}
+	if err := l.take(p); err != nil {
+		return nil, err
 	}
-	l.port = &Port{leg: l}
 	if l.clock.end > 0 {
 		l.clock.reconnected()
 	}
 	l.source.attach(out)
-	return l.port, nil
+	return p, nil
+}
+
+func (l *Leg) take(p *Port) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.ended:
+		return ErrClosed
+	case l.port != nil:
+		return ErrAttached
+	}
+	l.port = p
+	return nil
 }
 
 // Detach gives the leg back; nothing may be produced after it. arrival is Now
 // when the connection ended.
 func (p *Port) Detach(arrival int64) {
 	l := p.leg
+	defer l.detached() // also when a handler panics
 	l.source.attach(nil)
 	for _, r := range *l.renders.Load() {
 		r.end(arrival)
 	}
+}
+
+func (l *Leg) detached() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.port = nil

@@ -1,6 +1,10 @@
 package engine
 
-import "github.com/mixminus/mixminus/engine/pcm"
+import (
+	"math"
+
+	"github.com/mixminus/mixminus/engine/pcm"
+)
 
 // States of Source.pumping. Whoever wants the source moved runs the pump; if
 // it is running, its holder is asked to run once more. So nobody waits, and
@@ -19,7 +23,6 @@ type pumpState struct {
 	sent     bool // something was sent since the peer was last told
 	frame    pcm.Frame
 	seq      uint32
-	ended    bool
 }
 
 // run moves what can be moved to the outlet, on this goroutine or on the one
@@ -56,7 +59,7 @@ func (s *Source) move(tick bool) {
 	writing, epoch := s.writeEpoch.Load(), s.epoch.Load()
 	if epoch != s.pump.epoch {
 		s.pump.epoch = epoch
-		s.cut(now)
+		s.cut(now, epoch)
 	}
 	head := s.queue.head.Load()
 	valid := tail // first position that may be sent
@@ -89,8 +92,8 @@ func (s *Source) move(tick bool) {
 		s.took(head)
 		s.played(now)
 		s.marks.sent(head, s.playEnd.Load())
-		if s.epoch.Load() != epoch {
-			break // run again: Flush asked for it
+		if s.epoch.Load() != epoch || s.closed.Load() {
+			break // run again: Flush or Close asked for it
 		}
 	}
 	s.marks.settle(head, tail, s.playEnd.Load())
@@ -145,8 +148,8 @@ func (s *Source) played(now int64) {
 }
 
 // cut is the flush of what was sent: the playout model ends now.
-func (s *Source) cut(now int64) {
-	s.marks.cancel(now)
+func (s *Source) cut(now int64, epoch uint64) {
+	s.marks.cancel(now, epoch)
 	if s.pump.sent {
 		s.pump.flushDue, s.pump.sent = true, false
 	}
@@ -163,12 +166,15 @@ func (s *Source) cut(now int64) {
 	}
 }
 
-// finish is the last run.
+// finish is the run of a closed source. There may be more than one: for what
+// was set while it closed.
 func (s *Source) finish(now int64) {
-	if s.pump.ended {
-		return
-	}
-	s.pump.ended = true
 	s.took(s.queue.tail.Load())
-	s.marks.cancel(now)
+	s.marks.cancel(now, math.MaxUint64)
+	s.fireMarks(math.MaxInt64)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.own {
+		t.end()
+	}
 }

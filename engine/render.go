@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"github.com/mixminus/mixminus/engine/pcm"
@@ -21,6 +22,7 @@ type Render struct {
 	direct  *Tap       // whose ring slot lies in, or was too full for it
 	fill    int        // samples of scratch that are filled
 	seq     uint32
+	loud    bool  // a part of scratch was not declared silent
 	lostAcc int64 // lost samples that no frame has told of yet
 	flags   pcm.Flags
 
@@ -30,7 +32,8 @@ type Render struct {
 	n       renderCounters
 
 	// Guarded by leg.mu.
-	own []*Tap
+	own     []*Tap
+	dropped uint64 // by taps that are closed
 }
 
 // renderCounters have one writer, the producing goroutine.
@@ -57,7 +60,7 @@ type RenderStats struct {
 	// MaxDeviation of a wire timestamp from the expected one, in ns, among
 	// chunks that were taken as the next.
 	MaxDeviation int64 `json:"max_deviation_ns"`
-	// TapDropped frames found a tap's ring full.
+	// TapDropped frames found the ring of a tap of this context full.
 	TapDropped uint64 `json:"tap_dropped"`
 }
 
@@ -100,8 +103,10 @@ func (r *Render) Tap(frames int) *Tap {
 func (r *Render) drop(t *Tap) {
 	r.leg.mu.Lock()
 	defer r.leg.mu.Unlock()
-	r.own = without(r.own, t)
-	r.publish()
+	if slices.Contains(r.own, t) {
+		r.own, r.dropped = without(r.own, t), r.dropped+t.Dropped()
+		r.publish()
+	}
 }
 
 // publish makes the producer see the current taps. Guarded by leg.mu.
@@ -120,9 +125,9 @@ func (r *Render) Stats() RenderStats {
 		ClockFree: r.n.clockFree.Load(), Padded: r.n.padded.Load(),
 		MaxDeviation: r.n.deviation.Load(),
 	}
-	for _, t := range *r.taps.Load() {
-		s.TapDropped += t.Dropped()
-	}
+	r.leg.mu.Lock()
+	defer r.leg.mu.Unlock()
+	s.TapDropped = dropped(r.dropped, r.own)
 	return s
 }
 
@@ -160,7 +165,7 @@ func (r *Render) Slot() *pcm.Frame {
 func (r *Render) Commit(c Chunk) {
 	r.jump(c)
 	r.place.pos += pcm.FrameSamples
-	r.emit(r.slot, c)
+	r.emit(r.slot, c, r.direct)
 	if r.slot != &r.scratch {
 		r.direct.w.Commit()
 	}
@@ -177,10 +182,12 @@ func (r *Render) Append(samples []int16, c Chunk) {
 		n := copy(r.scratch.Samples[r.fill:], samples)
 		samples = samples[n:]
 		r.fill += n
+		r.loud = r.loud || !c.Silent
 		r.place.pos += int64(n)
 		if r.fill == pcm.FrameSamples {
 			r.fill = 0
-			r.emit(&r.scratch, c)
+			r.emit(&r.scratch, Chunk{Arrival: c.Arrival, Silent: !r.loud}, nil)
+			r.loud = false
 		}
 	}
 }
@@ -190,7 +197,7 @@ func (r *Render) Append(samples []int16, c Chunk) {
 // goroutine as Slot.
 func (r *Render) Follows(c Chunk) bool {
 	p := r.place
-	if !p.started || p.outages < len(r.leg.clock.outages) {
+	if !p.started || p.reopened < r.leg.clock.reopened {
 		return false
 	}
 	if !c.HasTimestamp || !usable(c.Timestamp) {
@@ -211,7 +218,8 @@ func (r *Render) end(arrival int64) {
 	r.n.padded.Add(int64(pad))
 	r.fill = 0
 	r.place.pos += int64(pad)
-	r.emit(&r.scratch, Chunk{Arrival: arrival})
+	r.emit(&r.scratch, Chunk{Arrival: arrival, Silent: !r.loud}, nil)
+	r.loud = false
 }
 
 // jump places the chunk and accounts for what lies between it and the last.
@@ -247,7 +255,7 @@ func (r *Render) jump(c Chunk) {
 
 // emit finishes the frame that ends at place.pos and hands it out: to the
 // handler, and by copy to every tap but the one whose ring holds it.
-func (r *Render) emit(f *pcm.Frame, c Chunk) {
+func (r *Render) emit(f *pcm.Frame, c Chunk, held *Tap) {
 	r.header(f, c)
 	l := r.leg
 	l.clock.end = max(l.clock.end, r.place.pos)
@@ -257,7 +265,7 @@ func (r *Render) emit(f *pcm.Frame, c Chunk) {
 		(*h)(f)
 	}
 	for _, t := range *r.taps.Load() {
-		if t != r.direct {
+		if t != held {
 			t.w.Push(f)
 		}
 	}

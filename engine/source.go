@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -56,8 +57,9 @@ type Source struct {
 	marks marks
 
 	// Guarded by mu.
-	mu  sync.Mutex
-	own []*Tap
+	mu      sync.Mutex
+	own     []*Tap
+	dropped uint64 // by taps that are closed
 }
 
 type sourceCounters struct {
@@ -191,7 +193,7 @@ func (s *Source) Flush() {
 	s.n.flushes.Add(1)
 	s.wake()
 	s.run()
-	s.marks.fire(s.leg, Now())
+	s.fireMarks(Now())
 }
 
 func (s *Source) wake() {
@@ -231,9 +233,11 @@ func (s *Source) Tap(frames int) *Tap {
 func (s *Source) drop(t *Tap) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.own = without(s.own, t)
-	own := s.own
-	s.taps.Store(&own)
+	if slices.Contains(s.own, t) {
+		s.own, s.dropped = without(s.own, t), s.dropped+t.Dropped()
+		own := s.own
+		s.taps.Store(&own)
+	}
 }
 
 // Stats returns a snapshot.
@@ -244,9 +248,9 @@ func (s *Source) Stats() SourceStats {
 		Padded: s.n.padded.Load(), Stalls: s.n.stalls.Load(),
 		Queued: pcm.Duration(s.queue.len()), Unplayed: s.unplayed(),
 	}
-	for _, t := range *s.taps.Load() {
-		st.TapDropped += t.Dropped()
-	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st.TapDropped = dropped(s.dropped, s.own)
 	return st
 }
 
@@ -264,11 +268,5 @@ func (s *Source) close() {
 	s.closed.Store(true)
 	s.wake()
 	s.run()
-	s.marks.fire(s.leg, Now())
 	s.pacer.drop(s)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, t := range s.own {
-		t.end()
-	}
 }

@@ -199,7 +199,7 @@ func TestMarksAreOrdered(t *testing.T) {
 	}
 	require.GreaterOrEqual(t, Now()-start, int64(200*time.Millisecond))
 	for range MaxMarks {
-		require.NoError(t, l.Source().marks.add("x", 1<<40))
+		require.NoError(t, l.Source().marks.add("x", 0, 1<<40))
 	}
 	require.ErrorIs(t, s.Mark("one too many"), ErrTooManyMarks)
 }

@@ -24,7 +24,7 @@ type Tap struct {
 
 func newTap(frames int, lat *latency, detach func(*Tap)) *Tap {
 	t := &Tap{lat: lat, detach: detach, done: make(chan struct{})}
-	t.w, t.r = ring.New(max(frames, 1))
+	t.w, t.r = ring.New(min(max(frames, 1), ring.MaxFrames))
 	return t
 }
 
@@ -112,6 +112,14 @@ func (t *Tap) Close() {
 }
 
 func (t *Tap) end() { t.once.Do(func() { close(t.done) }) }
+
+// dropped sums what taps dropped, those that are closed included.
+func dropped(closed uint64, taps []*Tap) uint64 {
+	for _, t := range taps {
+		closed += t.Dropped()
+	}
+	return closed
+}
 
 // without returns a copy of taps without t.
 func without(taps []*Tap, t *Tap) []*Tap {
