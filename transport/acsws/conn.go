@@ -23,6 +23,7 @@ var (
 	errSuperseded   = errors.New("acsws: a newer connection took over")
 	errIdle         = errors.New("acsws: nothing read for three ping intervals")
 	errLegClosed    = errors.New("acsws: leg closed")
+	errOtherCall    = errors.New("acsws: x-ms-call-connection-id names another call")
 	errRate         = errors.New("acsws: too many messages per second")
 	errNoVerify     = errors.New("acsws: no way to verify tokens is configured")
 )
@@ -33,8 +34,10 @@ const firstBuffer = 2 << 10
 // conn is one connection, from the cloud's upgrade to its end.
 type conn struct {
 	// Static after construction.
-	ep   *endpoint
-	done chan struct{} // closed when the reading goroutine has ended
+	ep     *endpoint
+	done   chan struct{} // closed when the reading goroutine has ended
+	callID string
+	turn   int64 // guarded by ep.mu
 
 	// Static once run has begun.
 	ws *websocket.Conn
@@ -102,12 +105,14 @@ func (c *conn) run(ws *websocket.Conn, nc *netConn) {
 	c.mu.Lock()
 	closed := c.closed
 	c.mu.Unlock()
-	if closed { // while the handshake was under way
-		c.shut()
-	}
 	defer nc.wait()
 	defer nc.Close()
+	if closed { // while the handshake was under way
+		c.shut()
+		return
+	}
 	ws.SetReadLimit(c.ep.server.cfg.MaxMessage)
+	c.countControls()
 	var out engine.Outlet
 	if c.ep.stream.Bidirectional {
 		out = c
@@ -119,11 +124,7 @@ func (c *conn) run(ws *websocket.Conn, nc *netConn) {
 	}
 	c.port = port
 	c.ep.connections.Add(1)
-	if fn := c.ep.stream.OnUp; fn != nil {
-		fn()
-	}
 	err = c.read()
-	c.port.Detach(engine.Now())
 	c.mu.Lock()
 	if c.closed {
 		err = c.cause
@@ -144,8 +145,12 @@ func (c *conn) read() (err error) {
 			c.ep.leg.Fail(err)
 		}
 	}()
+	defer func() { c.port.Detach(engine.Now()) }() // a handler hears the last frames
+	if fn := c.ep.stream.OnUp; fn != nil {
+		fn()
+	}
 	err = c.readLoop()
-	if websocket.IsCloseError(err, websocket.CloseNormalClosure, websocket.CloseGoingAway) {
+	if websocket.IsCloseError(err, websocket.CloseNormalClosure, websocket.CloseGoingAway, websocket.CloseNoStatusReceived) {
 		return nil
 	}
 	return err
@@ -167,6 +172,12 @@ func (c *conn) readLoop() error {
 		if !c.withinRate(arrival) {
 			c.close(errRate)
 			return errRate
+		}
+		select {
+		case <-c.ep.leg.Done():
+			c.close(errLegClosed)
+			return errLegClosed
+		default:
 		}
 		c.ep.in.Add(1)
 		if kind != websocket.TextMessage {
@@ -208,6 +219,22 @@ func (c *conn) withinRate(arrival int64) bool {
 	return c.count <= c.ep.server.cfg.MaxRate
 }
 
+// countControls puts pings and pongs under the rate limit too.
+func (c *conn) countControls() {
+	ping, pong := c.ws.PingHandler(), c.ws.PongHandler()
+	limited := func(next func(string) error) func(string) error {
+		return func(data string) error {
+			if !c.withinRate(c.nc.arrival.Load()) {
+				c.close(errRate)
+				return errRate
+			}
+			return next(data)
+		}
+	}
+	c.ws.SetPingHandler(limited(ping))
+	c.ws.SetPongHandler(limited(pong))
+}
+
 func (c *conn) bad(reason int) { c.ep.bad[reason].Add(1) }
 
 // take acts on a message.
@@ -234,9 +261,10 @@ func (c *conn) takeMetadata() {
 	ok := (m.SampleRate == 16000 || m.SampleRate == 24000) && m.Channels == 1 && strings.EqualFold(m.Encoding, "PCM")
 	if !ok {
 		c.bad(int(NumReasons) + connBadFormat)
-		c.ep.server.log.Warn("media format not supported", "leg", c.ep.leg.ID(),
-			"encoding", m.Encoding, "sampleRate", m.SampleRate, "channels", m.Channels)
-		c.ep.rate.Store(-1)
+		if c.ep.rate.Swap(-1) >= 0 { // once, not per message
+			c.ep.server.log.Warn("media format not supported", "leg", c.ep.leg.ID(),
+				"encoding", shorten([]byte(m.Encoding)), "sampleRate", m.SampleRate, "channels", m.Channels)
+		}
 		return
 	}
 	c.ep.rate.Store(int64(m.SampleRate))
@@ -324,15 +352,20 @@ func (c *conn) SendFlush() bool {
 	if c.nc.busy() {
 		return false // asked again within 20 ms; flushes until then are one
 	}
+	if c.out24 != nil {
+		c.out24.Reset() // its history is flushed too
+	}
 	c.wbuf = AppendStopAudio(c.wbuf[:0])
 	return c.send()
 }
 
 func (c *conn) send() bool {
+	c.ep.out.Add(1) // before the peer can have it
 	if err := c.ws.WriteMessage(websocket.TextMessage, c.wbuf); err != nil {
+		c.ep.out.Add(-1)
+		c.nc.Close() // it cannot speak any more: the cloud is to dial again
 		return false
 	}
-	c.ep.out.Add(1)
 	return true
 }
 

@@ -37,7 +37,7 @@ func (d *downsampler) append(samples []int16, at engine.Chunk) {
 		return
 	}
 	if d.run && !d.render.Follows(d.shifted(at)) {
-		d.flush()
+		d.flush(at.Arrival)
 	}
 	if !d.run {
 		d.rs.Reset()
@@ -63,8 +63,9 @@ func (d *downsampler) shifted(at engine.Chunk) engine.Chunk {
 }
 
 // flush delivers what the filter still holds.
-func (d *downsampler) flush() {
-	n := min(d.rs.Flush(d.out), d.rs.Delay())
-	d.render.Append(d.out[:n], d.last)
+func (d *downsampler) flush(arrival int64) {
+	n := d.rs.Flush(d.out)
+	d.last.Arrival = arrival
+	d.render.Append(d.out[d.skip:n], d.last)
 	d.run = false
 }

@@ -3,6 +3,7 @@ package acsws
 import (
 	"bufio"
 	"crypto/subtle"
+	"encoding/base64"
 	"net"
 	"net/http"
 	"sync"
@@ -33,6 +34,7 @@ type endpoint struct {
 	callID   string
 	conn     *conn
 	draining bool
+	turns    int64
 }
 
 // URL returns the address.
@@ -41,12 +43,22 @@ func (e *endpoint) URL() string { return e.server.cfg.BaseURL + "/" + e.token }
 // Bind names the call that the address belongs to.
 func (e *endpoint) Bind(callID string) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	e.callID = callID
+	c := e.conn
+	e.mu.Unlock()
+	if c != nil && !belongs(c.callID, callID) {
+		c.close(errOtherCall)
+	}
+}
+
+// belongs reports whether an upgrade that names the call got may carry want.
+func belongs(got, want string) bool {
+	return want == "" || got == "" || subtle.ConstantTimeCompare([]byte(got), []byte(want)) == 1
 }
 
 // Drain accepts no further connection and returns when the standing one has
-// ended, after 500 ms by force.
+// ended, after 500 ms by force. It waits for the app's handlers to return, so
+// it must not be called from one; after 5 s it waits no more.
 func (e *endpoint) Drain() {
 	e.server.forget(e)
 	e.mu.Lock()
@@ -62,7 +74,11 @@ func (e *endpoint) Drain() {
 	case <-c.done:
 	case <-t.C:
 		c.close(nil)
-		<-c.done
+	}
+	t.Reset(takeoverTime)
+	select {
+	case <-c.done:
+	case <-t.C: // a handler does not return; its connection is closed
 	}
 }
 
@@ -95,33 +111,19 @@ func (e *endpoint) refuse(w http.ResponseWriter, status int, text string) {
 // serve checks an upgrade, takes the leg over from an older connection, and
 // is the reading goroutine of the new one until it ends.
 func (e *endpoint) serve(w http.ResponseWriter, r *http.Request) {
-	if !websocket.IsWebSocketUpgrade(r) {
-		w.Header().Set("Upgrade", "websocket")
-		e.refuse(w, http.StatusUpgradeRequired, "this address speaks WebSocket only")
-		return
-	}
-	if err := e.server.verify(r); err != nil {
-		e.server.log.Warn("media upgrade refused", "leg", e.leg.ID(), "err", err)
-		e.refuse(w, http.StatusUnauthorized, "bearer token not accepted")
-		return
-	}
-	e.mu.Lock()
-	want := e.callID
-	e.mu.Unlock()
-	if got := r.Header.Get("x-ms-call-connection-id"); want != "" && got != "" && subtle.ConstantTimeCompare([]byte(got), []byte(want)) != 1 {
-		e.refuse(w, http.StatusForbidden, "x-ms-call-connection-id names another call")
+	if status, text := e.server.check(w, r); status != 0 {
+		e.refuse(w, status, text)
 		return
 	}
 	c := newConn(e)
+	c.callID = r.Header.Get("x-ms-call-connection-id")
 	if status, text := e.takeOver(c); status != 0 {
 		e.refuse(w, status, text)
 		return
 	}
 	defer e.release(c)
-	up := websocket.Upgrader{} // it keeps the http server's buffers of 4 KiB
-	if e.server.cfg.Insecure {
-		up.CheckOrigin = func(*http.Request) bool { return true }
-	}
+	// It keeps the http server's buffers of 4 KiB. The origin was checked.
+	up := websocket.Upgrader{CheckOrigin: func(*http.Request) bool { return true }}
 	h := &hijacker{ResponseWriter: w}
 	ws, err := up.Upgrade(h, r, nil)
 	if err != nil {
@@ -129,6 +131,34 @@ func (e *endpoint) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.run(ws, h.conn)
+}
+
+// check looks at all that can be wrong with an upgrade by itself, before it
+// may cost a connection that stands its place. 0 is fine.
+func (s *Server) check(w http.ResponseWriter, r *http.Request) (status int, text string) {
+	if !websocket.IsWebSocketUpgrade(r) {
+		w.Header().Set("Upgrade", "websocket")
+		return http.StatusUpgradeRequired, "this address speaks WebSocket only"
+	}
+	// RFC 6455 section 4.2.1.
+	key, err := base64.StdEncoding.DecodeString(r.Header.Get("Sec-WebSocket-Key"))
+	switch {
+	case r.Method != http.MethodGet:
+		return http.StatusMethodNotAllowed, "an upgrade is a GET"
+	case r.Header.Get("Sec-WebSocket-Version") != "13":
+		w.Header().Set("Sec-WebSocket-Version", "13")
+		return http.StatusUpgradeRequired, "Sec-WebSocket-Version is not 13"
+	case err != nil || len(key) != 16:
+		return http.StatusBadRequest, "Sec-WebSocket-Key is not 16 bytes in base64"
+	}
+	if origin := r.Header.Get("Origin"); origin != "" && !s.cfg.Insecure {
+		return http.StatusForbidden, "web pages may not dial this address"
+	}
+	if err := s.verify(r); err != nil {
+		s.log.Warn("media upgrade refused", "err", err)
+		return http.StatusUnauthorized, "bearer token not accepted"
+	}
+	return 0, ""
 }
 
 // verify checks the token of an upgrade; it fails closed.
@@ -151,7 +181,17 @@ func (e *endpoint) takeOver(c *conn) (status int, text string) {
 	for {
 		e.mu.Lock()
 		old := e.conn
+		if c.turn == 0 {
+			e.turns++
+			c.turn = e.turns
+		}
 		switch {
+		case !belongs(c.callID, e.callID):
+			e.mu.Unlock()
+			return http.StatusForbidden, "x-ms-call-connection-id names another call"
+		case old != nil && old.turn > c.turn:
+			e.mu.Unlock()
+			return http.StatusConflict, "a newer connection took over"
 		case e.draining:
 			e.mu.Unlock()
 			return http.StatusUnauthorized, "the call has ended"

@@ -34,6 +34,8 @@ type netConn struct {
 	net.Conn
 	raw syscall.RawConn // nil: the socket cannot be tried (TLS)
 
+	patience time.Duration // with a peer that reads nothing
+
 	// arrival is engine.Now at the return of the last Read.
 	arrival atomic.Int64
 
@@ -52,12 +54,23 @@ type netConn struct {
 	spill    []byte
 	spare    []byte
 	draining bool
+	closing  bool // the drain closes when it is done
 	err      error
 }
 
+// farewell is how long Close lets a drain finish that carries the close frame.
+const farewell = time.Second
+
 func newNetConn(c net.Conn) *netConn {
-	nc := &netConn{Conn: c}
+	nc := &netConn{Conn: c, patience: spillTimeout}
 	nc.arrival.Store(engine.Now())
+	if inner, ok := c.(interface{ NetConn() net.Conn }); ok { // TLS
+		if sc, ok := inner.NetConn().(syscall.Conn); ok {
+			if raw, err := sc.SyscallConn(); err == nil {
+				limitUnsent(raw)
+			}
+		}
+	}
 	if sc, ok := c.(syscall.Conn); ok && canTryWrite {
 		if raw, err := sc.SyscallConn(); err == nil {
 			nc.raw = raw
@@ -134,24 +147,36 @@ func (c *netConn) drainLoop() {
 	defer c.drains.Done()
 	for {
 		c.mu.Lock()
-		if len(c.spill) == 0 || c.err != nil {
+		if len(c.spill) == 0 || c.err != nil && !c.closing {
 			c.draining = false
+			c.Conn.SetWriteDeadline(time.Time{}) // it would fail the next direct try
 			c.spilled.Store(0)
+			closing := c.closing
 			c.mu.Unlock()
+			if closing {
+				c.Conn.Close()
+			}
 			return
+		}
+		timeout := c.patience
+		if c.closing {
+			timeout = farewell
 		}
 		b := c.spill
 		c.spill, c.spare = c.spare[:0], nil
 		c.mu.Unlock()
 
-		c.Conn.SetWriteDeadline(time.Now().Add(spillTimeout))
+		c.Conn.SetWriteDeadline(time.Now().Add(timeout))
 		_, err := c.Conn.Write(b)
 
 		c.mu.Lock()
 		c.spare = b
 		c.spilled.Store(int64(len(c.spill)) + 1)
-		if err != nil && c.err == nil {
-			c.err = err
+		if err != nil {
+			c.spill, c.closing = nil, false
+			if c.err == nil {
+				c.err = err
+			}
 		}
 		c.mu.Unlock()
 		if err != nil {
@@ -160,5 +185,25 @@ func (c *netConn) drainLoop() {
 	}
 }
 
-// Close closes the connection; wait returns when the drain has ended.
+// Close closes the connection: no drain begins after it. One that is under
+// way, as always with TLS, gets a moment to say good-bye.
+func (c *netConn) Close() error {
+	c.mu.Lock()
+	if c.err == nil {
+		c.err = net.ErrClosed
+		if c.draining && c.raw == nil {
+			c.closing = true
+			c.mu.Unlock()
+			return c.Conn.SetDeadline(time.Now().Add(farewell))
+		}
+	}
+	closing := c.closing
+	c.mu.Unlock()
+	if closing {
+		return nil
+	}
+	return c.Conn.Close()
+}
+
+// wait returns when the drain has ended; after Close.
 func (c *netConn) wait() { c.drains.Wait() }

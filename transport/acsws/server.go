@@ -150,6 +150,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // serveAdHoc makes a leg of whoever dials.
 func (s *Server) serveAdHoc(w http.ResponseWriter, r *http.Request) {
+	if status, text := s.check(w, r); status != 0 {
+		s.refused.Add(1)
+		http.Error(w, text, status)
+		return
+	}
 	leg, st, err := s.cfg.AdHoc()
 	if err != nil {
 		s.refused.Add(1)
@@ -176,7 +181,8 @@ func (s *Server) forget(e *endpoint) {
 func (s *Server) Refused() int64 { return s.refused.Load() }
 
 // Close refuses further upgrades, closes every connection, and returns when
-// their goroutines have ended.
+// their goroutines have ended: those of the app's handlers too, so it must not
+// be called from one.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	if !s.closed {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -540,50 +539,4 @@ func TestAllocations(t *testing.T) {
 		tap.TryRead(&f)
 	})
 	require.LessOrEqual(t, n, 1.0)
-}
-
-func TestNetConnSpills(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	peer, err := net.Dial("tcp", l.Addr().String())
-	require.NoError(t, err)
-	defer peer.Close()
-	a, err := l.Accept()
-	require.NoError(t, err)
-	c := newNetConn(a)
-	defer c.wait()
-	defer c.Close()
-	var sent []byte
-	for i := 0; !c.busy(); i++ {
-		b := []byte(strings.Repeat(string(rune('a'+i%26)), 1000))
-		n, err := c.Write(b)
-		require.NoError(t, err)
-		require.Equal(t, 1000, n)
-		sent = append(sent, b...)
-		require.Less(t, i, 100_000, "the socket never filled up")
-	}
-	got := make([]byte, 0, len(sent))
-	buf := make([]byte, 4096)
-	for len(got) < len(sent) {
-		peer.SetReadDeadline(time.Now().Add(wait))
-		n, err := peer.Read(buf)
-		require.NoError(t, err)
-		got = append(got, buf[:n]...)
-	}
-	require.Equal(t, string(sent), string(got), "nothing lost, nothing twice")
-	require.Eventually(t, func() bool { return !c.busy() }, wait, time.Millisecond)
-}
-
-func TestNetConnSpillIsBounded(t *testing.T) {
-	a, b := net.Pipe() // cannot be tried: everything goes by the drain
-	defer b.Close()
-	c := newNetConn(a)
-	defer c.wait()
-	var err error
-	for i := 0; err == nil; i++ {
-		require.Less(t, i, 1000)
-		_, err = c.Write(make([]byte, 1000))
-	}
-	require.ErrorIs(t, err, errSpillFull)
 }

@@ -123,6 +123,10 @@ func (k Mark) Cancelled() bool {
 // is not decoded here, so wrong base64 is found by DecodePCM.
 func Parse(b []byte, m *Message) error {
 	*m = Message{}
+	if scanUsual(b, m) {
+		return nil
+	}
+	*m = Message{}
 	if scanAudio(b, m) {
 		return nil
 	}
