@@ -33,7 +33,7 @@ func performance() *verdict {
 	p := &log.Playout
 	p.PCM, p.Total = sent, int64(len(sent))
 	for i := 0; i < len(sent); i += frame {
-		p.Received = append(p.Received, cloud.Reception{First: int64(i), Samples: frame})
+		p.Received = append(p.Received, cloud.Reception{At: int64(heardFrom + i), First: int64(i), Samples: frame})
 	}
 	cutAt := int64(heardFrom + cutSamples)
 	p.Flushes = []cloud.Flush{{At: cutAt, Received: 60 * frame, Discarded: 17 * frame}}
@@ -111,10 +111,10 @@ func TestEveryFlawIsFound(t *testing.T) {
 		{"bot: greeting too long", func(v *verdict) {
 			copy(v.tracks["bot"][heardFrom:], v.greeting[:60*frame])
 		}},
-		{"bot: greeting out of place", func(v *verdict) { v.tracks["bot"] = v.tracks["bot"][heardFrom:]; playout(v).Played[0].At += 3 * frame }},
+		{"bot: greeting out of place", func(v *verdict) { v.tracks["bot"] = v.tracks["bot"][heardFrom:]; playout(v).Played[0].At += 12 * frame; playout(v).Received[0].At += 12 * frame }},
 		{"bot: echo out of place", func(v *verdict) {
 			at := heardFrom + cutSamples
-			v.tracks["bot"] = slices.Insert(v.tracks["bot"], at, make([]int16, 5*frame)...)
+			v.tracks["bot"] = slices.Insert(v.tracks["bot"], at, make([]int16, 15*frame)...)
 		}},
 		{"bot: an echo frame missing", func(v *verdict) { b := v.tracks["bot"]; v.tracks["bot"] = slices.Delete(b, 120*frame, 121*frame) }},
 		{"bot: something never sent", func(v *verdict) { b := v.tracks["bot"]; v.tracks["bot"] = append(b, 7) }},
