@@ -74,7 +74,7 @@ func bare(tb testing.TB, channels engine.Channels, speakers int) (*shard, *Recor
 // turn makes one sweep and takes its blocks.
 func turn(s *shard, rec *Recording, tap *endless) *block {
 	tap.refill()
-	s.sweep(rec)
+	s.sweep(rec, true)
 	_, list, _ := s.next()
 	return list
 }

@@ -127,7 +127,7 @@ func newRecorder(t testing.TB, cfg Config) *Recorder {
 	}
 	r, err := New(cfg)
 	require.NoError(t, err)
-	r.retryAfter, r.manifestEvery = time.Millisecond, time.Millisecond
+	r.retryAfter, r.manifestEvery = 1, time.Millisecond
 	t.Cleanup(func() { require.NoError(t, r.Close()) })
 	return r
 }

@@ -245,11 +245,11 @@ func TestSlowDisk(t *testing.T) {
 	release := d.stop(t)
 	c := newCall(t, engine.Unmixed)
 	rec := attach(t, r, c.leg, Meta{})
-	const slots = 4000 // four times the ring
+	const slots = 8 * unmixedTap
 	for slot := range int64(slots) {
 		c.speak("a", slot)
-		if slot%500 == 499 {
-			until(t, "swept", func() bool { return r.Stats().Buffered > slot })
+		if slot%unmixedTap == unmixedTap-1 {
+			until(t, "swept", func() bool { return r.Stats().Buffered == slot+1 })
 		}
 	}
 	require.Zero(t, rec.Stats().Frames, "nothing is written yet")
@@ -269,6 +269,7 @@ func (c *call) flood(slot int64, cond func() bool, ids ...string) int64 {
 			c.speak(id, slot)
 		}
 		if slot%64 == 0 && time.Now().After(end) {
+
 			c.t.Fatal("flooded in vain")
 		}
 	}
@@ -283,12 +284,13 @@ func TestOverrun(t *testing.T) {
 	release := d.stop(t)
 	c := newCall(t, engine.Unmixed)
 	rec := attach(t, r, c.leg, Meta{})
-	dropped := func() uint64 { return c.leg.Stats().Renders[0].TapDropped }
+	dropped := func() uint64 { return c.leg.Stats().TapDropped }
 	slot := c.flood(0, func() bool { return rec.Stats().Stalls > 0 }, "a", "b")
 	slot = c.flood(slot, func() bool { return dropped() > 100 }, "a", "b")
 	release()
 	until(t, "drained", func() bool { return r.Stats().Buffered == 0 })
-	c.speak("a", slot) // the gap is known now
+	c.speak("a", slot) // the gaps are known now
+	c.speak("b", slot)
 	slot++
 	until(t, "told", func() bool { return rec.Stats().Lost[Overrun] > 0 })
 	release = d.stop(t)
@@ -317,7 +319,7 @@ func TestOverrunOfAll(t *testing.T) {
 			release := d.stop(t)
 			c := newCall(t, engine.Unmixed)
 			rec := attach(t, r, c.leg, Meta{})
-			dropped := func() uint64 { return c.leg.Stats().Renders[0].TapDropped }
+			dropped := func() uint64 { return c.leg.Stats().TapDropped }
 			slot := c.flood(0, func() bool { return rec.Stats().Stalls > 0 }, "a")
 			before := dropped()
 			slot = c.flood(slot, func() bool { return dropped() > before+100 }, "a")

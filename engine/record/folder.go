@@ -173,7 +173,7 @@ func (f *folder) prepare(now time.Time) {
 func (f *folder) make(now time.Time) error {
 	if f.path == "" {
 		f.rec.r.lock.take()
-		path, err := newFolder(f.fsys, f.rec.r.cfg.Dir, f.rec.callID())
+		path, err := f.rec.r.dirs.make(f.rec.callID())
 		if err != nil {
 			return err
 		}

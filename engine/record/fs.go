@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 )
 
 // FS is what the recorder asks of a file system, so that tests and embedders
@@ -41,6 +42,10 @@ const (
 )
 
 func (osFS) Mkdir(name string) error {
+	err := os.Mkdir(name, dirMode)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	if err := os.MkdirAll(filepath.Dir(name), dirMode); err != nil {
 		return err
 	}
@@ -53,20 +58,52 @@ func (osFS) Create(name string) (File, error) {
 
 func (osFS) Rename(oldName, newName string) error { return os.Rename(oldName, newName) }
 
-// maxFolders is how many calls of one reduced name a folder takes.
-const maxFolders = 10_000
+// maxFolders is how many calls of one reduced name a folder takes, maxTaken
+// how many such names are remembered.
+const (
+	maxFolders = 1 << 20
+	maxTaken   = 1 << 10
+)
 
-// newFolder makes the folder of a call below dir. The names of different
-// calls may be reduced to the same one, and calls may be recorded twice.
-func newFolder(fsys FS, dir, callID string) (string, error) {
-	for n := 1; n <= maxFolders; n++ {
-		path := filepath.Join(dir, folderName(callID, n))
-		err := fsys.Mkdir(path)
-		if !errors.Is(err, fs.ErrExist) {
-			return path, err
+// folders makes the folders of calls below dir. The names of different calls
+// may be reduced to the same one, and calls may be recorded twice.
+type folders struct {
+	// Static after construction.
+	fsys FS
+	dir  string
+
+	// Guarded by mu.
+	mu    sync.Mutex
+	taken map[string]int // numbers up to which a name is known to be taken
+}
+
+func (d *folders) make(callID string) (string, error) {
+	name := folderName(callID, 1)
+	d.mu.Lock()
+	first := d.taken[name] + 1
+	d.mu.Unlock()
+	for n := first; n <= maxFolders; n++ {
+		path := filepath.Join(d.dir, folderName(callID, n))
+		err := d.fsys.Mkdir(path)
+		if errors.Is(err, fs.ErrExist) {
+			continue
 		}
+		if n > 1 && err == nil {
+			d.note(name, n)
+		}
+		return path, err
 	}
-	return "", fmt.Errorf("record: %d folders named %q", maxFolders, folderName(callID, 1))
+	return "", fmt.Errorf("record: %d folders named %q", maxFolders, name)
+}
+
+// note keeps numbers that need not be tried again.
+func (d *folders) note(name string, n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.taken == nil || len(d.taken) >= maxTaken {
+		d.taken = make(map[string]int)
+	}
+	d.taken[name] = max(d.taken[name], n)
 }
 
 // replaceFile writes a file so that at every moment its name stands for the

@@ -37,16 +37,17 @@ type Config struct {
 	// is made when the first call is recorded. If it cannot be, or cannot be
 	// written, calls go on and their loss is reported.
 	Dir string
-	// Sweep is how often the taps are emptied and the files written; 0 means
-	// 200 ms. A kill -9 loses at most that and the time of a write.
+	// Sweep is how often the files are written; 0 means 200 ms. The taps are
+	// emptied four times as often. A kill -9 loses at most a sweep and the
+	// time of a write.
 	Sweep time.Duration
 	// Buffer bounds what waits to be written, of all calls, in bytes; 0
 	// means 128 MiB, which is 65 minutes of one voice. It is allocated as it
 	// is needed.
 	Buffer int64
 	// TapFrames is the size of the ring of a leg's speakers, 672 bytes each;
-	// 0 means 128 for a mixed leg and 1,024 for an unmixed one, which is 64
-	// speakers for 320 ms. The bot's ring has 128.
+	// 0 means 64 for a mixed leg and 512 for an unmixed one, which is 64
+	// speakers for 160 ms, or three for 3.4 s. The bot's ring has 128.
 	TapFrames int
 	// Sync makes ended recordings outlive a loss of power: their files are
 	// synced before the manifest says that they are complete. While a call
@@ -62,8 +63,8 @@ const (
 	defaultSweep   = 200 * time.Millisecond
 	maxSweep       = 500 * time.Millisecond
 	defaultBuffer  = 128 << 20
-	mixedTap       = 128
-	unmixedTap     = 1024
+	mixedTap       = 64
+	unmixedTap     = 512
 	botTap         = 128
 	maxTap         = 1 << 16
 	frameSize      = 672
@@ -94,6 +95,7 @@ type Recorder struct {
 	log    *slog.Logger
 	fsys   FS
 	shards []*shard
+	dirs   folders
 	lock   lockFile
 	finish chan struct{} // a token per recording that is being completed
 	// retryAfter is how long a folder or file that could not be made is left
@@ -140,6 +142,7 @@ func New(cfg Config) (*Recorder, error) {
 		r.fsys = osFS{}
 		r.lock.dir = cfg.Dir
 	}
+	r.dirs = folders{fsys: r.fsys, dir: cfg.Dir}
 	blocks := cfg.Buffer / (blockFrames * frameSize) / int64(cores)
 	for range cores {
 		r.shards = append(r.shards, newShard(r, max(int(blocks), minBlocks)))
@@ -216,10 +219,9 @@ func (r *Recorder) Stats() Stats {
 		Recordings: n.recordings.Load(), Failed: n.failed.Load(),
 		Frames: n.frames.Load(), Stalls: n.stalls.Load(), Lost: n.lost(),
 	}
+	st.Buffered = max(0, n.swept.Load()-st.Frames)
 	for _, s := range r.shards {
-		live, blocks := s.snapshot()
-		st.Live += live
-		st.Buffered += blocks * blockFrames
+		st.Live += s.liveRecordings()
 		st.BufferFrames += int64(s.maxBlocks) * blockFrames
 	}
 	return st

@@ -168,6 +168,7 @@ func TestUnmixedWithBot(t *testing.T) {
 	require.NoError(t, err)
 	c.hangUp()
 	res := wait(t, rec)
+	require.Zero(t, res.Missing())
 	got := check(t, res)
 	requireSame(t, model(truth), got["bot"], "bot")
 	requireSame(t, c.track("a"), got["a"], "a")

@@ -24,6 +24,9 @@ type Recording struct {
 	botJoined bool
 	done      chan struct{}
 
+	// Owned by sweepLoop.
+	got swept
+
 	// Owned by writeLoop, then by the goroutine that completes it.
 	folder folder
 
@@ -250,10 +253,11 @@ func (rec *Recording) complete(res Result) {
 	close(rec.done)
 }
 
-// counters are kept by the write loop, all but stalls, which is the sweep
-// loop's.
+// counters are kept by the write loop, all but swept and stalls, which are the
+// sweep loop's.
 type counters struct {
-	recordings, failed, frames, stalls     atomic.Int64
+	recordings, failed, frames             atomic.Int64
+	swept, stalls                          atomic.Int64
 	connection, overrun, disk, unplaceable atomic.Int64
 }
 

@@ -31,9 +31,21 @@ func (l *blockList) push(b *block) {
 	l.tail = b
 }
 
+// append moves the blocks of another list to the end.
+func (l *blockList) append(m blockList) {
+	if m.head == nil {
+		return
+	}
+	if l.head == nil {
+		*l = m
+		return
+	}
+	l.tail.next, l.tail = m.head, m.tail
+}
+
 // trimEvery is how many sweeps pass between two looks at what of the buffer
 // was not needed, and is given back.
-const trimEvery = 64
+const trimEvery = 64 * drains
 
 // shard is a sweep loop and a write loop, and the buffer between them. A
 // recording belongs to one shard, so its frames keep their order.
@@ -99,28 +111,30 @@ func (s *shard) close() {
 	s.kick()
 }
 
-func (s *shard) snapshot() (live, blocks int64) {
+func (s *shard) liveRecordings() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.live, int64(s.blocks - s.nFree)
+	return s.live
 }
+
+// drains is how many times the taps are emptied between two writes: so their
+// rings can be small, and the writes large.
+const drains = 4
 
 // sweepLoop empties the taps of its recordings, on an absolute schedule. It
 // waits for no file and for no lock that is held over I/O.
 func (s *shard) sweepLoop() {
-	timer := time.NewTimer(s.r.cfg.Sweep)
+	every := s.r.cfg.Sweep / drains
+	timer := time.NewTimer(every)
 	defer timer.Stop()
-	next := time.Now().Add(s.r.cfg.Sweep)
-	for {
-		if s.sweepAll() {
-			return
-		}
+	next := time.Now().Add(every)
+	for n := 1; !s.sweepAll(n%drains == 0); n++ {
 		if len(s.recs) == 0 { // asleep until a recording comes, or the end
 			s.drop()
 			<-s.wake
 			next = time.Now()
 		}
-		next = next.Add(s.r.cfg.Sweep)
+		next = next.Add(every)
 		if d := time.Until(next); d > 0 {
 			timer.Reset(d)
 			s.pause(timer)
@@ -147,8 +161,9 @@ func (s *shard) pause(timer *time.Timer) {
 	}
 }
 
-// sweepAll makes one sweep and reports whether it was the last.
-func (s *shard) sweepAll() (last bool) {
+// sweepAll empties all taps and, if write, hands what came to the write loop.
+// It reports whether this was the end.
+func (s *shard) sweepAll(write bool) (last bool) {
 	s.mu.Lock()
 	s.recs = append(s.recs, s.arrivals...)
 	s.arrivals = s.arrivals[:0]
@@ -159,7 +174,7 @@ func (s *shard) sweepAll() (last bool) {
 		if closing {
 			rec.Stop()
 		}
-		if !s.sweep(rec) {
+		if !s.sweep(rec, write || closing) {
 			left = append(left, rec)
 		}
 	}
@@ -178,28 +193,22 @@ func (s *shard) sweepAll() (last bool) {
 	return true
 }
 
-// sweep moves what the taps of a recording hold into its queue, and reports
-// whether nothing will follow.
-func (s *shard) sweep(rec *Recording) (ended bool) {
-	var got blockList
-	room := s.drain(rec.in, false, &got) && s.drain(rec.bot, true, &got)
+// sweep takes what the taps of a recording hold, hands it to the write loop if
+// write, and reports whether nothing will follow.
+func (s *shard) sweep(rec *Recording, write bool) (ended bool) {
+	room := s.drain(rec.in, &rec.got, &rec.got.in) && s.drain(rec.bot, &rec.got, &rec.got.bot)
 	if !room {
 		rec.n.stalls.Add(1)
 		s.r.totals.stalls.Add(1)
 	}
 	ended = room && rec.in.Closed() && rec.bot.Closed()
-	if got.head == nil && !ended && !rec.dirty.Load() {
+	if !ended && (!write || rec.got.head == nil && !rec.dirty.Load()) {
 		return false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if got.head != nil {
-		if rec.queue.head == nil {
-			rec.queue = got
-		} else {
-			rec.queue.tail.next, rec.queue.tail = got.head, got.tail
-		}
-	}
+	rec.queue.append(rec.got.blockList)
+	rec.got = swept{}
 	rec.ended = ended
 	if !rec.ready {
 		s.push(rec)
@@ -207,29 +216,35 @@ func (s *shard) sweep(rec *Recording) (ended bool) {
 	return ended
 }
 
-// drain copies the frames of a tap into blocks until it is empty. It reports
-// false when the buffer is full: the rest stays in the tap, whose ring counts
-// what it cannot take.
-func (s *shard) drain(tap frameTap, bot bool, to *blockList) bool {
-	var b *block
+// swept is what came from the taps of a recording since the last write.
+type swept struct {
+	blockList
+	in, bot *block // of the list, that still have room
+}
+
+// drain copies the frames of a tap into blocks until it is empty; b is the
+// one at hand. It reports false when the buffer is full: the rest stays in the
+// tap, whose ring counts what it cannot take.
+func (s *shard) drain(tap frameTap, to *swept, b **block) bool {
 	for {
 		want := blockFrames
-		if b != nil && b.n < blockFrames {
-			want -= b.n
+		if *b != nil && (*b).n < blockFrames {
+			want -= (*b).n
 		}
 		frames := tap.PeekN(want)
 		if len(frames) == 0 {
 			return true
 		}
-		if b == nil || b.n == blockFrames {
-			if b = s.take(); b == nil {
+		if *b == nil || (*b).n == blockFrames {
+			if *b = s.take(); *b == nil {
 				return false
 			}
-			b.bot = bot
-			to.push(b)
+			(*b).bot = b == &to.bot
+			to.push(*b)
 		}
-		b.n += copy(b.frames[b.n:], frames)
+		(*b).n += copy((*b).frames[(*b).n:], frames)
 		tap.ReleaseN(len(frames))
+		s.r.totals.swept.Add(int64(len(frames)))
 	}
 }
 
