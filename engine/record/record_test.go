@@ -339,6 +339,7 @@ func TestStop(t *testing.T) {
 	}
 	rec.Stop()
 	res := wait(t, rec)
+	rec.Stop() // again, when it is complete
 	want := c.track("a")
 	c.speak("a", 10)
 	require.Zero(t, res.Missing())

@@ -18,11 +18,13 @@ type Recording struct {
 	r     *Recorder
 	shard *shard
 	leg   *engine.Leg
-	in    frameTap
-	bot   frameTap
+	done  chan struct{}
 	// botJoined: the bot had spoken before the tap was there.
 	botJoined bool
-	done      chan struct{}
+
+	// The taps are read by sweepLoop, then by the goroutine that completes
+	// the recording, which forgets them with mu held.
+	in, bot frameTap
 
 	// Owned by sweepLoop.
 	got swept
@@ -104,10 +106,11 @@ func newRecording(r *Recorder, leg *engine.Leg, meta Meta) *Recording {
 // written. It does not wait.
 func (rec *Recording) Stop() {
 	rec.mu.Lock()
-	if rec.atStop == nil {
-		rec.atStop = framesOf(rec.leg)
+	defer rec.mu.Unlock()
+	if rec.atStop != nil || rec.result != nil {
+		return
 	}
-	rec.mu.Unlock()
+	rec.atStop = framesOf(rec.leg)
 	rec.in.Close()
 	rec.bot.Close()
 }
@@ -157,10 +160,12 @@ func (rec *Recording) SetName(speakerRawID, name string) {
 		return
 	}
 	rec.mu.Lock()
-	if _, known := rec.names[speakerRawID]; known || len(rec.names) < maxNames {
-		rec.names[speakerRawID] = name
+	defer rec.mu.Unlock()
+	old, known := rec.names[speakerRawID]
+	if known && old == name || !known && len(rec.names) >= maxNames {
+		return
 	}
-	rec.mu.Unlock()
+	rec.names[speakerRawID] = name
 	rec.dirty.Store(true)
 }
 
@@ -169,6 +174,9 @@ func (rec *Recording) SetName(speakerRawID, name string) {
 func (rec *Recording) SetCloudID(name, id string) error {
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
+	if old, known := rec.meta.CloudIDs[name]; known && old == id {
+		return nil
+	}
 	meta := rec.meta
 	meta.CloudIDs = maps.Clone(meta.CloudIDs)
 	if meta.CloudIDs == nil {
@@ -244,6 +252,7 @@ func (rec *Recording) diskFault(err error) {
 func (rec *Recording) complete(res Result) {
 	rec.mu.Lock()
 	rec.result = &res
+	rec.in, rec.bot, rec.folder = nil, nil, folder{} // whoever keeps rec keeps no ring
 	rec.mu.Unlock()
 	if res.State == StateFailed {
 		rec.r.totals.failed.Add(1)

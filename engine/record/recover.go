@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,6 +29,20 @@ type Recovered struct {
 	Foreign []string
 	// Err tells why the folder was left as it is; only Folder is set then.
 	Err error
+}
+
+// LogValue is short: a manifest holds the rest.
+func (r Recovered) LogValue() slog.Value {
+	attrs := []slog.Attr{slog.String("folder", r.Folder)}
+	if r.Err != nil {
+		return slog.GroupValue(append(attrs, slog.Any("error", r.Err))...)
+	}
+	attrs = append(attrs, slog.String("state", string(r.State)),
+		slog.Int("tracks", len(r.Tracks)), slog.Int64("missing", r.Missing()))
+	if len(r.Foreign) > 0 {
+		attrs = append(attrs, slog.Int("foreign", len(r.Foreign)))
+	}
+	return slog.GroupValue(attrs...)
 }
 
 // Recover completes the recordings below dir whose process ended before they

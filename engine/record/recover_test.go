@@ -83,6 +83,7 @@ func TestRecover(t *testing.T) {
 	r := recoverOne(t, dir)
 	require.Equal(t, StateRecovered, r.State)
 	require.Equal(t, []string{"notes.txt"}, r.Foreign)
+	require.Equal(t, "[folder="+folder+" state=recovered tracks=3 missing=0 foreign=1]", r.LogValue().String())
 	got := check(t, r.Result)
 	requireSame(t, c.track("a"), got["a"], "a")
 	requireSame(t, c.track("b"), got["b"], "b")
@@ -244,6 +245,7 @@ func TestRecoverForeign(t *testing.T) {
 			require.NoError(t, r.Err)
 		case "photos":
 			require.ErrorIs(t, r.Err, ErrNoManifest)
+			require.Equal(t, "[folder="+r.Folder+" error="+r.Err.Error()+"]", r.LogValue().String())
 		default:
 			require.Contains(t, bad, name)
 			require.ErrorContains(t, r.Err, "manifest.json", name)
