@@ -67,7 +67,7 @@ func TestMarkOfAClosedSourceIsCancelled(t *testing.T) {
 	<-done
 	require.True(t, awaitMark(t, marks).Cancelled)
 	require.Equal(t, sent, g.sent.Load(), "nothing is sent after Close")
-	require.Equal(t, 1, tap.Len(), "and the tap has what was")
+	require.Equal(t, 2, tap.Len(), "and the tap has what was, and the cut")
 }
 
 func TestMarkAfterAFlushIsPlayed(t *testing.T) {

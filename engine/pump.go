@@ -170,7 +170,7 @@ func (s *Source) cut(now int64, epoch uint64) {
 // was set while it closed.
 func (s *Source) finish(now int64) {
 	s.took(s.queue.tail.Load())
-	s.marks.cancel(now, math.MaxUint64)
+	s.cut(now, math.MaxUint64) // what the peer has not played, nobody hears
 	s.fireMarks(math.MaxInt64)
 	s.mu.Lock()
 	defer s.mu.Unlock()

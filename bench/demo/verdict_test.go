@@ -111,7 +111,11 @@ func TestEveryFlawIsFound(t *testing.T) {
 		{"bot: greeting too long", func(v *verdict) {
 			copy(v.tracks["bot"][heardFrom:], v.greeting[:60*frame])
 		}},
-		{"bot: greeting out of place", func(v *verdict) { v.tracks["bot"] = v.tracks["bot"][heardFrom:]; playout(v).Played[0].At += 12 * frame; playout(v).Received[0].At += 12 * frame }},
+		{"bot: greeting out of place", func(v *verdict) {
+			v.tracks["bot"] = v.tracks["bot"][heardFrom:]
+			playout(v).Played[0].At += 12 * frame
+			playout(v).Received[0].At += 12 * frame
+		}},
 		{"bot: echo out of place", func(v *verdict) {
 			at := heardFrom + cutSamples
 			v.tracks["bot"] = slices.Insert(v.tracks["bot"], at, make([]int16, 15*frame)...)

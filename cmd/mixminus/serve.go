@@ -205,6 +205,10 @@ func recoverRecordings(dir string, log *slog.Logger) error {
 		return nil
 	}
 	for _, r := range done {
+		if r.Err != nil {
+			log.Error("interrupted recording not completed", "recording", r, "err", r.Err)
+			continue
+		}
 		log.Warn("interrupted recording completed", "recording", r)
 	}
 	return err
