@@ -124,6 +124,6 @@ func ring(ctx context.Context, admin string, body any, out io.Writer) error {
 	if resp.StatusCode != http.StatusCreated {
 		return fmt.Errorf("%s: %s", resp.Status, bytes.TrimSpace(answer))
 	}
-	_, err = out.Write(answer)
+	_, err = fmt.Fprintf(out, "%s\n", bytes.TrimSpace(answer))
 	return err
 }
