@@ -259,7 +259,7 @@ func (s *Server) deliver(ctx context.Context, p posting) EventLog {
 		if err != nil {
 			entry.Error = err.Error()
 		}
-		s.log.Info("cloud: callback refused", "event", p.event.Type, "attempt", entry.Attempts, "error", entry.Error)
+		s.log.Warn("cloud: callback refused", "event", p.event.Type, "attempt", entry.Attempts, "error", entry.Error)
 		if entry.Attempts == eventAttempts || !sleep(ctx, pause) {
 			return entry
 		}

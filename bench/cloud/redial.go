@@ -101,7 +101,7 @@ func (s *stream) failed(slot int, err error) {
 	if errors.As(err, &refused) {
 		status = refused.status
 	}
-	s.c.server.log.Info("cloud: media not connected", "call", s.c.id, "error", err)
+	s.c.server.log.Warn("cloud: media not connected", "call", s.c.id, "error", err)
 	s.tries++
 	final := status == http.StatusUnauthorized || status == http.StatusForbidden
 	if s.lost && !final && s.tries < maxRedials {

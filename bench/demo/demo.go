@@ -47,6 +47,8 @@ type Config struct {
 	// place, as a terminal can; else lines are added.
 	Screen  io.Writer
 	Rewrite bool
+	// Width and Height of the screen, in characters; 0 is unknown.
+	Width, Height int
 	// Title stands above the table.
 	Title string
 }

@@ -21,7 +21,7 @@ func (v *verdict) outbound() {
 	}
 	cut := p.Flushes[0]
 	v.heardGreeting(p, cut)
-	v.heardEcho(p.PCM[cut.Received:])
+	v.heardEcho(p.PCM[cut.Received:], int(cut.At)/frame)
 	v.botTrack(p, cut)
 }
 
@@ -57,9 +57,12 @@ func (v *verdict) heardGreeting(p *cloud.PlayoutLog, cut cloud.Flush) {
 	}
 }
 
-// heardEcho: from some frame on, what was said to the bot, each sample once,
-// to the end of the callee's speech.
-func (v *verdict) heardEcho(echo []int16) {
+// echoDelay is how many slots after the flush the echo may begin.
+const echoDelay = 10
+
+// heardEcho: from the flush on, what was said to the bot, each sample once, to
+// the end of the callee's speech.
+func (v *verdict) heardEcho(echo []int16, flushed int) {
 	said := v.log.ExpectedMix()
 	start := -1
 	for k := 0; k+len(echo) <= len(said); k += frame {
@@ -70,6 +73,10 @@ func (v *verdict) heardEcho(echo []int16) {
 	}
 	if start < 0 {
 		v.fail("echo: %d samples are not what the callee said", len(echo))
+		return
+	}
+	if late := start/frame - flushed; late > echoDelay {
+		v.fail("echo: its first %d slots after the flush are missing", late)
 		return
 	}
 	last := len(said)

@@ -59,12 +59,28 @@ func (t *table) drawLoop() {
 func (t *table) draw() {
 	text := t.text()
 	if t.demo.cfg.Rewrite {
+		text = clip(text, t.demo.cfg.Width, t.demo.cfg.Height)
 		if t.lines > 0 {
 			text = fmt.Sprintf("\x1b[%dA\x1b[J", t.lines) + text
 		}
 		t.lines = strings.Count(text, "\n")
 	}
 	fmt.Fprint(t.demo.cfg.Screen, text)
+}
+
+// clip cuts lines to the width and their number below the height of the
+// screen: what wraps or scrolls cannot be drawn over. 0 does not cut.
+func clip(text string, width, height int) string {
+	lines := strings.SplitAfter(text, "\n")
+	if height > 1 && len(lines) > height {
+		lines = lines[:height-1]
+	}
+	for i, line := range lines {
+		if r := []rune(strings.TrimSuffix(line, "\n")); width > 0 && len(r) > width {
+			lines[i] = string(r[:width]) + "\n"
+		}
+	}
+	return strings.Join(lines, "")
 }
 
 func (t *table) text() string {

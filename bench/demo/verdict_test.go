@@ -99,6 +99,11 @@ func TestEveryFlawIsFound(t *testing.T) {
 			p.Total = int64(len(p.PCM))
 			p.Received = p.Received[:90]
 		}},
+		{"echo: begins late", func(v *verdict) {
+			p := playout(v)
+			p.PCM = slices.Delete(p.PCM, 60*frame, 75*frame)
+			p.Total = int64(len(p.PCM))
+		}},
 		{"echo: silent", func(v *verdict) { clear(playout(v).PCM[60*frame:]) }},
 		{"log not whole", func(v *verdict) { playout(v).Total++ }},
 		{"mixed-in: click", func(v *verdict) { v.tracks["mixed-in"][50*frame] ^= 0x400 }},

@@ -66,7 +66,8 @@ func runDemo(ctx context.Context, f demoFlags, out io.Writer, log *slog.Logger) 
 	}
 	cfg := demo.Config{Duration: f.duration, Incoming: incoming, Title: "mixminus demo, recordings in " + f.out}
 	if !f.json {
-		cfg.Screen, cfg.Rewrite = out, isTerminal(out)
+		cfg.Screen = out
+		cfg.Width, cfg.Height, cfg.Rewrite = terminalSize(out)
 	}
 	s, err := openStage(ctx, cfg, outgoing, f.out, log)
 	if err != nil {
@@ -147,13 +148,4 @@ func recordingsFolder(name string) (string, error) {
 		return os.MkdirTemp(".", "mixminus-demo-")
 	}
 	return filepath.Clean(name), os.MkdirAll(name, 0o755)
-}
-
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

@@ -270,6 +270,8 @@ func TestHelpHasExamples(t *testing.T) {
 func TestErrorsSayWhatToDo(t *testing.T) {
 	config := filepath.Join(t.TempDir(), "c.json")
 	require.NoError(t, os.WriteFile(config, []byte(`{"bot":"echo","lisen":"x"}`), 0o600))
+	null := filepath.Join(t.TempDir(), "null.json")
+	require.NoError(t, os.WriteFile(null, []byte(`{"recordings":null}`), 0o600))
 	for _, tt := range []struct {
 		want string
 		args []string
@@ -278,6 +280,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{`--bot "x": want one of echo, greet, record`, []string{"serve", "--bot", "x"}},
 		{`no --audience`, []string{"serve"}},
 		{`is not loopback`, []string{"serve", "--listen", "0.0.0.0:0"}},
+		{`recordings: <nil>: want a string`, []string{"serve", "--config", null}},
 		{`unknown name "lisen"`, []string{"serve", "--config", config}},
 		{`--public-url "ftp://x"`, []string{"serve", "--insecure", "--public-url", "ftp://x", "--listen", "127.0.0.1:0", "--recordings", ""}},
 		{`is mixminus emulate running?`, []string{"emulate", "ring", "--admin", "http://127.0.0.1:1"}},

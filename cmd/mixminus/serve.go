@@ -110,15 +110,36 @@ func readConfig(path string, flags *pflag.FlagSet) error {
 		if flag.Changed {
 			continue
 		}
-		text := fmt.Sprint(v)
-		if list, ok := v.([]any); ok {
-			text = strings.Trim(strings.ReplaceAll(fmt.Sprint(list), " ", ","), "[]")
+		text, err := flagText(v)
+		if err != nil {
+			return fmt.Errorf("--config %s: %s: %w", path, name, err)
 		}
 		if err := flags.Set(name, text); err != nil {
 			return fmt.Errorf("--config %s: %s: %w", path, name, err)
 		}
 	}
 	return nil
+}
+
+// flagText is a JSON value as it would stand in a command line.
+func flagText(v any) (string, error) {
+	switch v := v.(type) {
+	case string:
+		return v, nil
+	case bool, float64:
+		return fmt.Sprint(v), nil
+	case []any:
+		items := make([]string, 0, len(v))
+		for _, item := range v {
+			s, ok := item.(string)
+			if !ok || strings.ContainsAny(s, ",\"") {
+				return "", fmt.Errorf("%v: want a list of plain strings", v)
+			}
+			items = append(items, s)
+		}
+		return strings.Join(items, ","), nil
+	}
+	return "", fmt.Errorf("%v: want a string, a number, true, false or a list", v)
 }
 
 // secret reads what the file or the environment holds; the file wins.
@@ -150,8 +171,8 @@ func runServe(ctx context.Context, f serveFlags, out io.Writer, log *slog.Logger
 	if f.json {
 		err = json.NewEncoder(out).Encode(s.urls)
 	} else {
-		_, err = fmt.Fprintf(out, "bot %s is ready\n  http    %s\n  events  %s\n  media   %s\nRing it:  mixminus emulate --insecure --events %s\nEnd with Ctrl-C.\n",
-			f.bot, s.urls.HTTP, s.urls.Events, s.urls.Media, s.urls.Events)
+		_, err = fmt.Fprintf(out, "bot %s is ready\n  http    %s\n  events  %s\n  media   %s\nRing it, in a terminal with the same %s:\n  mixminus emulate --insecure --events %s\nEnd with Ctrl-C.\n",
+			f.bot, s.urls.HTTP, s.urls.Events, s.urls.Media, envKey, s.urls.Events)
 	}
 	if err == nil {
 		select {

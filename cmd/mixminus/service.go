@@ -148,8 +148,22 @@ func (s *service) build(cfg serviceConfig) (err error) {
 	mux.Handle("/callbacks/", webhook)
 	mux.Handle("/events/", webhook)
 	mux.Handle("/v1/", control)
-	s.http = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	s.http = &http.Server{Handler: withBodyDeadline(mux), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
 	return nil
+}
+
+// bodyTime is how long a request's body may take to come.
+const bodyTime = 15 * time.Second
+
+// withBodyDeadline cuts off who sends a body by the byte. An upgrade has no
+// body, and gorilla lifts the deadline.
+func withBodyDeadline(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime))
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // arm gives a call its bot and its recorder, before anything is asked of the
@@ -224,7 +238,13 @@ func (s *service) Close() (err error) {
 			err = errors.Join(err, s.media.Close())
 		}
 		if s.http != nil {
-			err = errors.Join(err, s.http.Shutdown(ctx))
+			// Shutdown waits seconds for connections that were dialled and
+			// never used.
+			brief, stop := context.WithTimeout(ctx, 500*time.Millisecond)
+			defer stop()
+			if s.http.Shutdown(brief) != nil {
+				err = errors.Join(err, s.http.Close())
+			}
 		}
 		err = errors.Join(err, s.engine.Close())
 		if s.recorder != nil {

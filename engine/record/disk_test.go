@@ -17,10 +17,11 @@ import (
 type disk struct {
 	osFS
 
-	mu   sync.Mutex
-	full bool          // no byte of audio is taken but the first odd few
-	dead bool          // nothing can be made
-	gate chan struct{} // writes wait for it to be closed
+	mu    sync.Mutex
+	full  bool          // no byte of audio is taken but the first odd few
+	dead  bool          // nothing can be made
+	tight bool          // new files get no room, those that are there keep theirs
+	gate  chan struct{} // writes wait for it to be closed
 }
 
 func (d *disk) set(fn func()) {
@@ -49,15 +50,28 @@ func (d *disk) Create(name string) (File, error) {
 		return nil, syscall.EACCES
 	}
 	f, err := d.osFS.Create(name)
-	return &diskFile{f, d}, err
+	return &diskFile{f, d, d.tight}, err
+}
+
+func (d *disk) Open(name string) (File, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.dead {
+		return nil, syscall.EACCES
+	}
+	return d.osFS.Open(name)
 }
 
 type diskFile struct {
 	File
-	d *disk
+	d     *disk
+	tight bool
 }
 
 func (f *diskFile) WriteAt(b []byte, off int64) (int, error) {
+	if f.tight {
+		return 0, syscall.ENOSPC
+	}
 	f.d.mu.Lock()
 	full, gate := f.d.full, f.d.gate
 	f.d.mu.Unlock()
@@ -148,15 +162,27 @@ func TestDiskFullToTheEnd(t *testing.T) {
 		c.speak("a", slot)
 		if slot == 100 {
 			until(t, "written", func() bool { return rec.Stats().Frames == 101 })
-			d.set(func() { d.full = true })
+			d.set(func() { d.full, d.tight = true, true })
 		}
 	}
 	c.hangUp()
 	res := wait(t, rec)
 	require.ErrorIs(t, res.Err, syscall.ENOSPC)
+	m, err := ReadManifest(res.Manifest)
+	require.NoError(t, err, "the manifest has room of its own")
+	require.Equal(t, StateComplete, m.State)
+	require.Equal(t, res.Missing(), missingOf(m))
+	require.Positive(t, missingOf(m))
 	s := samplesOf(t, filepath.Join(res.Folder, "01-a.wav"))
 	withLosses(t, c.track("a"), s, trackOf(t, res, "a"), Disk)
 	require.Positive(t, trackOf(t, res, "mixed").Missing)
+}
+
+func missingOf(m *Manifest) (n int64) {
+	for i := range m.Tracks {
+		n += m.Tracks[i].Missing
+	}
+	return n
 }
 
 func TestFolderCannotBeMade(t *testing.T) {

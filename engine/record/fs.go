@@ -24,6 +24,11 @@ type FS interface {
 	Rename(oldName, newName string) error
 }
 
+// opener is an FS that can open a file that is there for reading and writing.
+type opener interface {
+	Open(name string) (File, error)
+}
+
 // File is an open file of an FS. *os.File is one.
 type File interface {
 	io.ReaderAt
@@ -55,6 +60,8 @@ func (osFS) Mkdir(name string) error {
 func (osFS) Create(name string) (File, error) {
 	return os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, fileMode)
 }
+
+func (osFS) Open(name string) (File, error) { return os.OpenFile(name, os.O_RDWR, fileMode) }
 
 func (osFS) Rename(oldName, newName string) error { return os.Rename(oldName, newName) }
 

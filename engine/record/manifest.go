@@ -1,7 +1,9 @@
 package record
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -183,5 +185,38 @@ func (m *Manifest) write(fsys FS, folder string, sync bool) error {
 	if err != nil {
 		return err
 	}
-	return replaceFile(fsys, filepath.Join(folder, manifestName), append(data, '\n'), sync)
+	data = append(data, '\n')
+	if pad := manifestRoom - len(data); pad > 0 && m.State == StateRecording {
+		data = append(data, bytes.Repeat([]byte{' '}, pad)...)
+	}
+	name := filepath.Join(folder, manifestName)
+	if err = replaceFile(fsys, name, data, sync); err == nil {
+		return nil
+	}
+	if o, ok := fsys.(opener); ok && overwrite(o, name, data) == nil {
+		return nil
+	}
+	return err
+}
+
+// manifestRoom is what the manifest of a recording that goes on takes on the
+// disk, padded with white space: a disk that is full then has room for what
+// has to be told of that.
+const manifestRoom = 16 << 10
+
+// overwrite puts a manifest in the place of the one that is there, where there
+// is no room for a second. It is not atomic.
+func overwrite(fsys opener, name string, data []byte) error {
+	if len(data) > manifestRoom {
+		return errors.New("record: manifest is larger than its room")
+	}
+	f, err := fsys.Open(name)
+	if err != nil {
+		return err
+	}
+	pad := bytes.Repeat([]byte{' '}, manifestRoom-len(data))
+	if _, err = f.WriteAt(append(data, pad...), 0); err == nil {
+		err = f.Truncate(int64(len(data)))
+	}
+	return errors.Join(err, f.Close())
 }

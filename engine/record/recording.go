@@ -1,7 +1,9 @@
 package record
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"path/filepath"
 	"sync"
@@ -257,8 +259,12 @@ func (rec *Recording) complete(res Result) {
 	if res.State == StateFailed {
 		rec.r.totals.failed.Add(1)
 	}
-	rec.r.log.Info("recording complete", "manifest", filepath.ToSlash(res.Manifest),
-		"state", res.State, "tracks", len(res.Tracks), "missing", res.Missing())
+	level := slog.LevelInfo
+	if res.State != StateComplete || res.Missing() > 0 || res.Err != nil {
+		level = slog.LevelWarn
+	}
+	rec.r.log.Log(context.Background(), level, "recording complete", "call", rec.meta.CallID, "manifest", filepath.ToSlash(res.Manifest),
+		"state", res.State, "tracks", len(res.Tracks), "missing_samples", res.Missing(), "error", res.Err)
 	close(rec.done)
 }
 

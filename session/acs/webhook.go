@@ -93,8 +93,9 @@ type Webhook struct {
 	secret [sha256.Size]byte
 
 	// Guarded by mu.
-	mu    sync.Mutex
-	stats WebhookStats
+	mu     sync.Mutex
+	stats  WebhookStats
+	warned map[string]time.Time // by kind of refusal
 }
 
 var _ http.Handler = (*Webhook)(nil)
@@ -140,6 +141,7 @@ func NewWebhook(config WebhookConfig) (*Webhook, error) {
 	return &Webhook{
 		config: config,
 		secret: sha256.Sum256([]byte(config.EventSecret)),
+		warned: map[string]time.Time{},
 		stats:  WebhookStats{Bad: map[string]int64{}, Unauthorized: map[string]int64{}},
 	}, nil
 }
@@ -332,14 +334,28 @@ func (w *Webhook) unauthorized(rw http.ResponseWriter, r *http.Request, err erro
 		rw.Header().Set("WWW-Authenticate", "Bearer")
 	}
 	w.count(func(s *WebhookStats) { s.Unauthorized[reason]++ })
-	w.config.Logger.DebugContext(r.Context(), "acs: webhook refused a callback", "error", err)
+	w.warnOnce(r, "unauthorized:"+reason, "acs: webhook refused a callback", "error", err)
 	http.Error(rw, "token refused: "+reason, status)
+}
+
+// warnEvery is how often one kind of refusal is a warning; the rest is Debug,
+// for a stranger must not fill the log.
+const warnEvery = time.Minute
+
+func (w *Webhook) warnOnce(r *http.Request, kind, text string, args ...any) {
+	now, level := time.Now(), slog.LevelDebug
+	w.mu.Lock()
+	if now.Sub(w.warned[kind]) >= warnEvery { // kinds are few
+		w.warned[kind], level = now, slog.LevelWarn
+	}
+	w.mu.Unlock()
+	w.config.Logger.Log(r.Context(), level, text, args...)
 }
 
 // bad refuses a request whose text says what is wrong with it.
 func (w *Webhook) bad(rw http.ResponseWriter, r *http.Request, status int, reason, text string) {
 	w.count(func(s *WebhookStats) { s.Bad[reason]++ })
-	w.config.Logger.DebugContext(r.Context(), "acs: webhook refused a request", "status", status, "reason", text)
+	w.warnOnce(r, "bad:"+reason, "acs: webhook refused a request", "status", status, "reason", text)
 	http.Error(rw, text, status)
 }
 
