@@ -57,8 +57,9 @@ func (v *verdict) heardGreeting(p *cloud.PlayoutLog, cut cloud.Flush) {
 	}
 }
 
-// echoDelay is how many slots after the flush the echo may begin.
-const echoDelay = 10
+// echoDelay is how many slots after the flush the echo may begin: the bot
+// waits for its greeting's goroutine, which on a busy machine takes its time.
+const echoDelay = 25
 
 // heardEcho: from the flush on, what was said to the bot, each sample once, to
 // the end of the callee's speech.

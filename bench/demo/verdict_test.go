@@ -101,7 +101,7 @@ func TestEveryFlawIsFound(t *testing.T) {
 		}},
 		{"echo: begins late", func(v *verdict) {
 			p := playout(v)
-			p.PCM = slices.Delete(p.PCM, 60*frame, 75*frame)
+			p.PCM = slices.Delete(p.PCM, 60*frame, 95*frame)
 			p.Total = int64(len(p.PCM))
 		}},
 		{"echo: silent", func(v *verdict) { clear(playout(v).PCM[60*frame:]) }},
