@@ -11,7 +11,7 @@ const (
 	redraw = 200 * time.Millisecond
 	// relines is how often lines are added where none can be rewritten.
 	relines = 3 * time.Second
-	bars    = 24
+	bars    = 10
 )
 
 // table redraws itself until it is stopped.
@@ -60,10 +60,13 @@ func (t *table) draw() {
 	text := t.text()
 	if t.demo.cfg.Rewrite {
 		text = clip(text, t.demo.cfg.Width, t.demo.cfg.Height)
-		if t.lines > 0 {
-			text = fmt.Sprintf("\x1b[%dA\x1b[J", t.lines) + text
+		// Line by line: terminals may keep what a whole screen is cleared of.
+		up, lines := t.lines, strings.Count(text, "\n")
+		text = strings.ReplaceAll(text, "\n", "\x1b[K\n") + "\x1b[J"
+		if up > 0 {
+			text = fmt.Sprintf("\x1b[%dA", up) + text
 		}
-		t.lines = strings.Count(text, "\n")
+		t.lines = lines
 	}
 	fmt.Fprint(t.demo.cfg.Screen, text)
 }
@@ -99,7 +102,7 @@ func (t *table) call(b *strings.Builder, w *watched) {
 	head := fmt.Sprintf("%-9s %-8s", w.call.Direction(), s.Channels)
 	latency := "-"
 	if s.Latency.Count > 0 {
-		latency = fmt.Sprintf("%.3f / %.3f / %.3f", millis(s.Latency.P50), millis(s.Latency.P99), millis(s.Latency.Max))
+		latency = fmt.Sprintf("%.3f/%.3f/%.3f", millis(s.Latency.P50), millis(s.Latency.P99), millis(s.Latency.Max))
 	}
 	if len(s.Renders) == 0 {
 		fmt.Fprintf(b, "%s %s\n", head, w.call.State())
