@@ -46,6 +46,9 @@ func createCommand(client *api.Client) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create",
 		Short: "Create a call with the cloud's own request, which is passed on as it is",
+		Long: `Creates a call with the cloud's own request, which is passed on as it is. What it
+lacks of callbackUri and media configuration is added. What it has of them stays:
+events and media then go where it says, and not to this bot.`,
 		Example: `  mixminus call create --request '` + exampleRequest + `'
   mixminus call create --file request.json --channels unmixed`,
 		Args: cobra.NoArgs,
