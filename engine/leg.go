@@ -262,9 +262,11 @@ func (l *Leg) Err() error {
 // Close ends the leg. Taps return io.EOF once they are drained, writers of
 // the source ErrClosed. If a connection is attached, it learns of it by Done
 // and the taps end with it. Idempotent, from any goroutine.
-func (l *Leg) Close() { l.fail(nil) }
+func (l *Leg) Close() { l.Fail(nil) }
 
-func (l *Leg) fail(err error) {
+// Fail is Close for a reason, which Err returns from then on: for transports
+// on whose goroutine a handler panicked.
+func (l *Leg) Fail(err error) {
 	l.mu.Lock()
 	if l.ended {
 		l.mu.Unlock()
@@ -297,13 +299,9 @@ func (l *Leg) endTaps() {
 func (l *Leg) recovered(what string) {
 	if v := recover(); v != nil {
 		l.log.Error("callback panicked", "leg", l.cfg.ID, "callback", what, "panic", v, "stack", string(debug.Stack()))
-		l.fail(fmt.Errorf("%w: %s: %v", ErrPanic, what, v))
+		l.Fail(fmt.Errorf("%w: %s: %v", ErrPanic, what, v))
 	}
 }
-
-// Fail closes the leg with err, which Err returns from then on: for
-// transports on whose goroutine a handler panicked.
-func (l *Leg) Fail(err error) { l.fail(err) }
 
 // LegStats is a snapshot of a leg.
 type LegStats struct {

@@ -169,7 +169,6 @@ func (r *Render) Commit(c Chunk) {
 	if r.slot != &r.scratch {
 		r.direct.w.Commit()
 	}
-	r.direct = nil
 }
 
 // Append takes any number of samples and frames them anew.

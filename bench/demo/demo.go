@@ -78,7 +78,10 @@ func New(cfg Config) *Demo { return &Demo{cfg: cfg} }
 // OnCall must be called for each call of the host before anything is asked of
 // the cloud.
 func (d *Demo) OnCall(c *session.Call, rec *record.Recording) {
-	w := &watched{call: c, rec: rec, meter: newMeter(c.Leg())}
+	w := &watched{call: c, rec: rec}
+	if d.cfg.Screen != nil { // else nobody would empty its taps
+		w.meter = newMeter(c.Leg())
+	}
 	d.mu.Lock()
 	d.watched = append(d.watched, w)
 	d.mu.Unlock()

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/mixminus/mixminus/engine/dsp"
 )
 
 const (
@@ -116,7 +118,10 @@ func (t *table) call(b *strings.Builder, w *watched) {
 		if r.RawID == "" {
 			name = "(mix)"
 		}
-		db := levels[r.Speaker]
+		db, heard := levels[r.Speaker]
+		if !heard {
+			db = dsp.Floor
+		}
 		fmt.Fprintf(b, "%s %-16s %s %6.0f %6d %5s %5d  %s\n", head, name, bar(db), db, r.Frames, "", r.Lost, latency)
 		head, latency = strings.Repeat(" ", 18), ""
 	}

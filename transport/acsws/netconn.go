@@ -64,17 +64,16 @@ const farewell = time.Second
 func newNetConn(c net.Conn) *netConn {
 	nc := &netConn{Conn: c, patience: spillTimeout}
 	nc.arrival.Store(engine.Now())
+	socket := c
 	if inner, ok := c.(interface{ NetConn() net.Conn }); ok { // TLS
-		if sc, ok := inner.NetConn().(syscall.Conn); ok {
-			if raw, err := sc.SyscallConn(); err == nil {
-				limitUnsent(raw)
-			}
-		}
+		socket = inner.NetConn()
 	}
-	if sc, ok := c.(syscall.Conn); ok && canTryWrite {
+	if sc, ok := socket.(syscall.Conn); ok && canTryWrite {
 		if raw, err := sc.SyscallConn(); err == nil {
-			nc.raw = raw
 			limitUnsent(raw)
+			if socket == c { // a record of TLS cannot be tried
+				nc.raw = raw
+			}
 		}
 	}
 	nc.try = func(fd uintptr) bool {
