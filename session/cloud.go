@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mixminus/mixminus/engine"
+	"github.com/mixminus/mixminus/transport"
 )
 
 // Cloud is what the session layer asks of a call service. Its methods block
@@ -38,10 +39,39 @@ type Cloud interface {
 	HangUp(ctx context.Context, callID string, forEveryone bool) error
 }
 
+// KeepAliver is a Cloud that ends a call of which it does not hear.
+type KeepAliver interface {
+	// KeepAlive says that the call is still wanted. A *Error of Status 404
+	// says that it is over.
+	KeepAlive(ctx context.Context, callID string) error
+	// KeepAliveEvery is how often that must be said.
+	KeepAliveEvery() time.Duration
+}
+
+// RosterKeeper is a Cloud that can be asked who is in a call.
+type RosterKeeper interface {
+	Participants(ctx context.Context, callID string) (Roster, error)
+}
+
+// Roster is who is in a call.
+type Roster struct {
+	Participants []Participant
+	// Sequence is the greatest update that the roster contains, 0 if the
+	// cloud numbers none: later ones go on from it.
+	Sequence int64
+}
+
 // MediaRequest says what media a call asks the cloud for.
 type MediaRequest struct {
-	// URL is where the cloud brings the media. It holds a secret.
+	// URL is where the cloud brings the media. It holds a secret. Empty if
+	// ServiceHosted.
 	URL string
+	// ServiceHosted leaves the media with the cloud: the bot asks it to
+	// play and record, and hears nothing (Graph: serviceHostedMediaConfig).
+	ServiceHosted bool
+	// Contexts are the ids by which a cloud that announces its media by a
+	// media session configuration names it (Graph: the blob).
+	Contexts transport.Contexts
 	// CallbackURL is where the cloud posts the call's events.
 	CallbackURL string
 	// Channels is one mixed stream or one per speaker.
@@ -80,16 +110,35 @@ type Incoming struct {
 	ID string `json:"id"`
 	// Context is the opaque token that answering hands back
 	// (ACS: incomingCallContext). It is a secret.
-	Context string    `json:"-"`
+	Context string `json:"-"`
+	// CallID is the cloud's id of the call, if it tells one before the call
+	// is answered (Graph does, ACS does not), and Key is as in Connection.
+	CallID  string    `json:"call_id,omitempty"`
+	Key     string    `json:"-"`
 	From    Identity  `json:"from"`
 	To      Identity  `json:"to"`
 	Arrived time.Time `json:"arrived"`
+	// Policy: a policy, and not a person, invites a recorder to the call.
+	Policy bool `json:"policy,omitempty"`
+	// AnswerWithin is how long the cloud lets this call ring; 0 means as
+	// long as the manager says.
+	AnswerWithin time.Duration `json:"-"`
+	// Raw is what the cloud told of the call, a JSON object.
+	Raw json.RawMessage `json:"-"`
 }
 
 // Connection is what a cloud tells of a call.
 type Connection struct {
 	// CallID is the cloud's id of our connection (ACS: callConnectionId).
 	CallID string `json:"call_id"`
+	// Key is the id as Notice.CallID spells it, where that differs: Graph
+	// writes the same id in upper and lower case, with dashes and without.
+	// Empty means CallID.
+	Key string `json:"-"`
+	// SelfID is our own Participant.ID, where the roster has such.
+	SelfID string `json:"self_id,omitempty"`
+	// Phase of a connected call.
+	Phase CallPhase `json:"phase,omitempty"`
 	// GroupID is the id all parties' connections share (ACS: serverCallId).
 	GroupID       string     `json:"group_id,omitempty"`
 	CorrelationID string     `json:"correlation_id,omitempty"`
@@ -133,6 +182,42 @@ func (s *CallState) UnmarshalText(b []byte) error {
 	return fmt.Errorf("session: call state %q: want one of %q", b, stateNames)
 }
 
+// CallPhase is what a connected call is doing. Phases have no order: a call
+// comes back from hold, and from a transfer that failed.
+type CallPhase int
+
+// The phases.
+const (
+	PhaseActive CallPhase = iota
+	PhaseHold
+	PhaseTransferring
+	PhaseTransferAccepted
+	PhaseRedirecting
+)
+
+var phaseNames = [...]string{"active", "hold", "transferring", "transfer_accepted", "redirecting"}
+
+func (p CallPhase) String() string {
+	if p < 0 || int(p) >= len(phaseNames) {
+		return fmt.Sprintf("CallPhase(%d)", int(p))
+	}
+	return phaseNames[p]
+}
+
+// MarshalText makes the phase readable in JSON.
+func (p CallPhase) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (p *CallPhase) UnmarshalText(b []byte) error {
+	for i, name := range phaseNames {
+		if name == string(b) {
+			*p = CallPhase(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("session: call phase %q: want one of %q", b, phaseNames)
+}
+
 // EventKind says what a Notice tells.
 type EventKind int
 
@@ -148,6 +233,21 @@ const (
 	EventMediaFailed
 	EventCreateFailed
 	EventAnswerFailed
+	// EventConnecting and EventDisconnecting: the states before Connected
+	// and Disconnected.
+	EventConnecting
+	EventDisconnecting
+	// EventPhase: Phase of the call, which is connected. EventConnected
+	// has a Phase too.
+	EventPhase
+	// EventTone: a key was pressed.
+	EventTone
+	// EventOperation: an operation that was begun by a request is over.
+	EventOperation
+	// EventContentSharing: Type tells whether it began, changed or ended.
+	EventContentSharing
+	// EventParticipantLeft: a participant that is recorded by policy left.
+	EventParticipantLeft
 )
 
 // Notice is one event that a cloud posted about a call. Notices come
@@ -166,10 +266,17 @@ type Notice struct {
 	// OperationContext is what the request that this answers carried.
 	OperationContext string
 	// Sequence orders the rosters of a call: one that is lower than the
-	// greatest seen is stale and dropped. 0 where the cloud tells none.
+	// greatest seen is stale and dropped. 0 where the cloud tells none. Of
+	// an EventTone it numbers the tone.
 	Sequence int64
-	// Participants of an EventParticipants: the whole roster.
+	// Participants of an EventParticipants: the whole roster, or with Delta
+	// those rows that changed since the update Sequence-1.
 	Participants []Participant
+	Delta        bool
+	// Phase of an EventPhase or EventConnected.
+	Phase CallPhase
+	// Tone of an EventTone: 0 to 9, *, #, A to D, or F for flash.
+	Tone byte
 	// Raw is the event as it came.
 	Raw json.RawMessage
 }
@@ -177,8 +284,24 @@ type Notice struct {
 // Participant is one row of a call's roster.
 type Participant struct {
 	Identity
-	Muted  bool `json:"muted,omitempty"`
-	OnHold bool `json:"on_hold,omitempty"`
+	// ID names the row, in clouds that let one identity take part twice
+	// (Graph). Empty means RawID.
+	ID string `json:"id,omitempty"`
+	// SpeakerID is the raw id of its audio where that is not RawID: the
+	// media source id (MSI) in decimal of a Graph participant.
+	SpeakerID string `json:"speaker_id,omitempty"`
+	Muted     bool   `json:"muted,omitempty"`
+	OnHold    bool   `json:"on_hold,omitempty"`
+	// InLobby: not admitted yet.
+	InLobby bool `json:"in_lobby,omitempty"`
+	// Recording is the recording status that it announced, as the cloud
+	// spells it.
+	Recording string `json:"recording,omitempty"`
+	// Sequence is the roster update in which the row changed last, 0 where
+	// the cloud tells none.
+	Sequence int64 `json:"-"`
+	// Removed is why the row is no longer one. Only in a Notice with Delta.
+	Removed string `json:"-"`
 }
 
 // Error is a cloud's refusal.

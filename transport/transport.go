@@ -11,11 +11,24 @@ type Stream struct {
 	SampleRate int
 	// Bidirectional: the leg's source context may send.
 	Bidirectional bool
+	// Contexts are ids that the connection may name; one that names others
+	// is refused. Empty ones were not issued.
+	Contexts Contexts
 	// OnUp and OnDown tell that a connection began to carry the leg, and
 	// that it ended with err (nil for a close in good order). They are
 	// called on the connection's goroutine and must not block.
 	OnUp   func()
 	OnDown func(err error)
+}
+
+// Contexts name a leg's media in a media session configuration (the blob that
+// Graph is handed for app-hosted media). They are GUIDs.
+type Contexts struct {
+	// CallID is the blob's callId, which is not the cloud's id of the call.
+	CallID string
+	// Render is the audio from the call, Source the audio into it; Source is
+	// empty if the bot only hears.
+	Render, Source string
 }
 
 // Transport gives legs an address that a cloud can be sent to.
