@@ -67,7 +67,8 @@ var rooms = []room{
 
 	{"session", "engine transport " + sinks, "session binds a call to its leg through words alone"},
 	{"session/blob", "", "the blob is a document: built, parsed, checked"},
-	{"session/acs session/graph", "session session/blob transport", "a cloud's client speaks that cloud's JSON and session's words"},
+	{"session/oidc", "", "a token is judged by its issuer's keys, whichever cloud it is of"},
+	{"session/acs session/graph", "session session/blob session/oidc transport", "a cloud's client speaks that cloud's JSON and session's words"},
 	{"session/api session/dashboard", "session", "the control API shows snapshots of session"},
 
 	{"bench/signal/...", "codec/... engine/pcm bench/signal/...", "signals and detectors judge the product, so they share nothing with it"},

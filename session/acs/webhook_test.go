@@ -206,12 +206,12 @@ func TestCallbackToken(t *testing.T) {
 	})
 	body := string(golden(t, "event-call-connected.json"))
 	require.Equal(t, 200, post(w, "/callbacks", body).Code)
-	refuse = &TokenError{RefusedExpired, errors.New("detail")}
+	refuse = &TokenError{Reason: RefusedExpired, Err: errors.New("detail")}
 	rec := post(w, "/callbacks", body)
 	require.Equal(t, http.StatusUnauthorized, rec.Code)
 	require.Equal(t, "Bearer", rec.Header().Get("WWW-Authenticate"))
 	require.Equal(t, "token refused: expired\n", rec.Body.String(), "details are not for strangers")
-	refuse = fmt.Errorf("wrapped: %w", &TokenError{RefusedUnavailable, errors.New("detail")})
+	refuse = fmt.Errorf("wrapped: %w", &TokenError{Reason: RefusedUnavailable, Err: errors.New("detail")})
 	require.Equal(t, http.StatusServiceUnavailable, post(w, "/callbacks", body).Code)
 	refuse = errors.New("some other check")
 	require.Equal(t, http.StatusUnauthorized, post(w, "/callbacks", body).Code)

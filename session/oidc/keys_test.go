@@ -1,4 +1,4 @@
-package acs
+package oidc
 
 import (
 	"context"
@@ -65,7 +65,7 @@ func TestVerifierRecovers(t *testing.T) {
 
 func TestConfiguredIssuer(t *testing.T) {
 	i := newIssuer(t)
-	v := newTestVerifier(t, i, func(c *VerifierConfig) { c.Issuer = "https://another.example" })
+	v := newTestVerifier(t, i, func(c *Config) { c.DocumentIssuer = "https://another.example" })
 	err := v.Verify(withToken(i.token(t, v.now(), "k1", testKeys()[0], nil)))
 	requireRefused(t, RefusedUnavailable, err)
 	require.ErrorContains(t, err, `want "https://another.example"`)
@@ -109,7 +109,7 @@ func TestWithdrawnKeyTakesItsTokens(t *testing.T) {
 
 func TestUnknownKeyFloodIsBounded(t *testing.T) {
 	i := newIssuer(t)
-	v := newTestVerifier(t, i, func(c *VerifierConfig) { c.UnknownKeyInterval = time.Minute })
+	v := newTestVerifier(t, i, func(c *Config) { c.UnknownKeyInterval = time.Minute })
 	good := withToken(i.token(t, v.now(), "k1", testKeys()[0], nil))
 	require.NoError(t, v.Verify(good))
 	flood := func(n int) {
@@ -168,7 +168,7 @@ func TestAllWaitersLearnOfAFailedFetch(t *testing.T) {
 func TestBackgroundRefresh(t *testing.T) {
 	leaks := goleak.IgnoreCurrent()
 	i := newIssuer(t)
-	v := newTestVerifier(t, i, func(c *VerifierConfig) { c.RefreshInterval = 5 * time.Millisecond })
+	v := newTestVerifier(t, i, func(c *Config) { c.RefreshInterval = 5 * time.Millisecond })
 	require.NoError(t, v.Ready(t.Context()))
 	<-i.changed
 	i.set(func() { i.keys = map[string]*rsa.PrivateKey{"k2": testKeys()[1]} })

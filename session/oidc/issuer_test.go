@@ -1,4 +1,4 @@
-package acs
+package oidc
 
 import (
 	"crypto/rand"
@@ -21,6 +21,9 @@ const (
 	testAudience = "9d3c9d5a-0000-4000-8000-000000000001"
 	testIssuer   = "https://issuer.example"
 )
+
+// startTime is where the clocks of these tests begin.
+var startTime = time.Date(2026, 11, 22, 4, 0, 0, 0, time.UTC)
 
 // issuer is a fake OpenID provider: it serves its document and its keys and
 // signs tokens.
@@ -129,17 +132,17 @@ type testVerifier struct {
 	offset atomic.Int64
 }
 
-func (v *testVerifier) now() time.Time          { return ringTime.Add(time.Duration(v.offset.Load())) }
+func (v *testVerifier) now() time.Time          { return startTime.Add(time.Duration(v.offset.Load())) }
 func (v *testVerifier) advance(d time.Duration) { v.offset.Add(int64(d)) }
 
-func newTestVerifier(t testing.TB, i *issuer, change func(*VerifierConfig)) *testVerifier {
+func newTestVerifier(t testing.TB, i *issuer, change func(*Config)) *testVerifier {
 	t.Helper()
 	v := &testVerifier{}
-	config := VerifierConfig{Audience: []string{"other", testAudience}, OpenIDURL: i.URL + "/openid", Now: v.now}
+	config := Config{Audience: []string{"other", testAudience}, DocumentURL: i.URL + "/openid", Now: v.now}
 	if change != nil {
 		change(&config)
 	}
-	verifier, err := NewVerifier(config)
+	verifier, err := New(config)
 	require.NoError(t, err)
 	v.Verifier = verifier
 	t.Cleanup(func() { require.NoError(t, verifier.Close()) })

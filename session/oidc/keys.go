@@ -1,4 +1,4 @@
-package acs
+package oidc
 
 import (
 	"bytes"
@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,8 +35,9 @@ const (
 type keySet struct {
 	keys   keyfunc.Keyfunc
 	parser *jwt.Parser
-	issuer string
-	raw    []byte // the key document, to see whether it changed
+	// issuers of which a token must name one.
+	issuers []string
+	raw     []byte // the key document, to see whether it changed
 }
 
 // key finds the key of a token, which must name it. It implements jwt.Keyfunc.
@@ -66,7 +68,7 @@ func (s *keySet) key(t *jwt.Token) (any, error) {
 // after a change of keys is refused.
 type keyStore struct {
 	// Static after construction.
-	config  VerifierConfig
+	config  Config
 	http    *http.Client
 	own     *http.Transport // http's, if nobody else uses it
 	unknown *rate.Limiter
@@ -87,7 +89,7 @@ type keyStore struct {
 	errors   int64
 }
 
-func newKeyStore(config VerifierConfig) *keyStore {
+func newKeyStore(config Config) *keyStore {
 	ctx, cancel := context.WithCancel(context.Background())
 	k := &keyStore{
 		config: config, http: &http.Client{}, ctx: ctx, cancel: cancel,
@@ -187,12 +189,12 @@ func (k *keyStore) settleLocked(set *keySet, err error) {
 	if err != nil {
 		k.errors++
 		k.failed = now
-		k.config.Logger.Warn("acs: cannot fetch token keys", "error", err)
+		k.config.Logger.Warn("oidc: cannot fetch token keys", "document", k.config.DocumentURL, "error", err)
 		return
 	}
 	k.fetched = now
-	if k.set == nil || !bytes.Equal(k.set.raw, set.raw) || k.set.issuer != set.issuer {
-		k.config.Logger.Info("acs: token keys", "issuer", set.issuer, "first", k.set == nil)
+	if k.set == nil || !bytes.Equal(k.set.raw, set.raw) || !slices.Equal(k.set.issuers, set.issuers) {
+		k.config.Logger.Info("oidc: token keys", "issuers", set.issuers, "first", k.set == nil)
 		k.set = set
 	}
 	if !k.looping && !k.closed {
@@ -240,7 +242,7 @@ func (k *keyStore) close() {
 func (k *keyStore) fetch() (*keySet, error) {
 	ctx, cancel := context.WithTimeout(k.ctx, k.config.FetchTimeout)
 	defer cancel()
-	raw, err := k.get(ctx, k.config.OpenIDURL)
+	raw, err := k.get(ctx, k.config.DocumentURL)
 	if err != nil {
 		return nil, fmt.Errorf("openid document: %w", err)
 	}
@@ -249,16 +251,16 @@ func (k *keyStore) fetch() (*keySet, error) {
 		KeysURL string `json:"jwks_uri"`
 	}
 	if err := unmarshal(raw, &doc); err != nil {
-		return nil, fmt.Errorf("openid document %s: %w", k.config.OpenIDURL, err)
+		return nil, fmt.Errorf("openid document %s: %w", k.config.DocumentURL, err)
 	}
 	switch {
 	case doc.Issuer == "":
-		return nil, fmt.Errorf("openid document %s: issuer is missing", k.config.OpenIDURL)
-	case k.config.Issuer != "" && doc.Issuer != k.config.Issuer:
-		return nil, fmt.Errorf("openid document %s: issuer %q, want %q", k.config.OpenIDURL, clip(doc.Issuer), k.config.Issuer)
+		return nil, fmt.Errorf("openid document %s: issuer is missing", k.config.DocumentURL)
+	case k.config.DocumentIssuer != "" && doc.Issuer != k.config.DocumentIssuer:
+		return nil, fmt.Errorf("openid document %s: issuer %q, want %q", k.config.DocumentURL, clip(doc.Issuer), k.config.DocumentIssuer)
 	}
-	if _, err := parseURL("jwks_uri", doc.KeysURL, k.config.Insecure); err != nil {
-		return nil, fmt.Errorf("openid document %s: %w", k.config.OpenIDURL, err)
+	if err := checkURL("jwks_uri", doc.KeysURL, k.config.Insecure); err != nil {
+		return nil, fmt.Errorf("openid document %s: %w", k.config.DocumentURL, err)
 	}
 	raw, err = k.get(ctx, doc.KeysURL)
 	if err != nil {
@@ -268,9 +270,12 @@ func (k *keyStore) fetch() (*keySet, error) {
 	if err != nil {
 		return nil, fmt.Errorf("keys %s: %w", doc.KeysURL, err)
 	}
-	return &keySet{keys: keys, issuer: doc.Issuer, raw: raw, parser: jwt.NewParser(
+	issuers := k.config.Issuers
+	if len(issuers) == 0 {
+		issuers = []string{doc.Issuer}
+	}
+	return &keySet{keys: keys, issuers: issuers, raw: raw, parser: jwt.NewParser(
 		jwt.WithValidMethods([]string{algorithm}),
-		jwt.WithIssuer(doc.Issuer),
 		jwt.WithAudience(k.config.Audience...),
 		jwt.WithExpirationRequired(),
 		jwt.WithLeeway(k.config.Leeway),
@@ -333,4 +338,18 @@ func parseKeys(raw []byte) (keyfunc.Keyfunc, error) {
 		return nil, fmt.Errorf("none of %d keys is an RS256 signing key", len(doc.Keys))
 	}
 	return keyfunc.New(keyfunc.Options{Storage: storage})
+}
+
+// unmarshal decodes exactly one JSON value and words the error with the field
+// that is wrong.
+func unmarshal(b []byte, v any) error {
+	err := json.Unmarshal(b, v)
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &wrong) && wrong.Field != "":
+		return fmt.Errorf("%s: cannot be %s", wrong.Field, wrong.Value)
+	case errors.As(err, &wrong):
+		return fmt.Errorf("cannot be %s", wrong.Value)
+	}
+	return err
 }
