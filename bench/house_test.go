@@ -68,7 +68,8 @@ var rooms = []room{
 	{"session", "engine transport " + sinks, "session binds a call to its leg through words alone"},
 	{"session/blob", "", "the blob is a document: built, parsed, checked"},
 	{"session/oidc", "", "a token is judged by its issuer's keys, whichever cloud it is of"},
-	{"session/acs session/graph", "session session/blob session/oidc transport", "a cloud's client speaks that cloud's JSON and session's words"},
+	{"session/hook", "session session/oidc", "webhooks judge a request alike before they read their own cloud's events"},
+	{"session/acs session/graph", "session session/blob session/hook session/oidc transport", "a cloud's client speaks that cloud's JSON and session's words"},
 	{"session/api session/dashboard", "session", "the control API shows snapshots of session"},
 
 	{"bench/signal/...", "codec/... engine/pcm bench/signal/...", "signals and detectors judge the product, so they share nothing with it"},

@@ -8,28 +8,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"maps"
-	"mime"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/mixminus/mixminus/session"
+	"github.com/mixminus/mixminus/session/hook"
 )
 
-// Sink takes what the webhook receives. Its methods are called on the
-// goroutine of the HTTP request, in the order of the request's events, and
-// must not block: the service gets its answer after they return. Requests
-// overlap; the sink keeps the order of each call.
-type Sink interface {
-	// Deliver takes one event of a call that stands.
-	Deliver(session.Notice)
-	// Ring takes a call that rings. The service may tell of it twice.
-	Ring(session.Incoming)
-}
+// Sink takes what the webhook receives.
+type Sink = hook.Sink
 
 // WebhookConfig configures a Webhook. Sink is needed, and Verify unless
 // Insecure.
@@ -90,25 +80,27 @@ type WebhookStats struct {
 type Webhook struct {
 	// Static after construction.
 	config WebhookConfig
+	guard  *hook.Guard
 	secret [sha256.Size]byte
 
 	// Guarded by mu.
-	mu     sync.Mutex
-	stats  WebhookStats
-	warned map[string]time.Time // by kind of refusal
+	mu    sync.Mutex
+	stats WebhookStats
 }
 
 var _ http.Handler = (*Webhook)(nil)
 
 // NewWebhook checks the configuration and mints the secret.
 func NewWebhook(config WebhookConfig) (*Webhook, error) {
-	switch {
-	case config.Sink == nil:
+	if config.Sink == nil {
 		return nil, errors.New("acs: webhook: sink is nil")
-	case config.Verify == nil && !config.Insecure:
-		return nil, errors.New("acs: webhook: neither Verify nor Insecure is set")
-	case config.Verify != nil && config.Insecure:
-		return nil, errors.New("acs: webhook: both Verify and Insecure are set")
+	}
+	guard, err := hook.NewGuard(hook.GuardConfig{
+		Cloud: cloudName, Verify: config.Verify, Insecure: config.Insecure,
+		MaxBody: config.MaxBody, Logger: config.Logger,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("acs: webhook: %w", err)
 	}
 	config.Cloud = first(config.Cloud, cloudName)
 	config.CallbackPath = strings.TrimRight(first(config.CallbackPath, "/callbacks"), "/")
@@ -129,20 +121,13 @@ func NewWebhook(config WebhookConfig) (*Webhook, error) {
 	if strings.ContainsAny(config.EventSecret, "/?#%") {
 		return nil, errors.New("acs: webhook: event secret holds a character that is special in a URL")
 	}
-	if config.MaxBody <= 0 {
-		config.MaxBody = 1 << 20
-	}
-	if config.Logger == nil {
-		config.Logger = slog.New(slog.DiscardHandler)
-	}
 	if config.Now == nil {
 		config.Now = time.Now
 	}
 	return &Webhook{
 		config: config,
+		guard:  guard,
 		secret: sha256.Sum256([]byte(config.EventSecret)),
-		warned: map[string]time.Time{},
-		stats:  WebhookStats{Bad: map[string]int64{}, Unauthorized: map[string]int64{}},
 	}, nil
 }
 
@@ -158,8 +143,8 @@ func (w *Webhook) Stats() WebhookStats {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s := w.stats
-	s.Bad = maps.Clone(s.Bad)
-	s.Unauthorized = maps.Clone(s.Unauthorized)
+	refused := w.guard.Counts()
+	s.Bad, s.Unauthorized = refused.Bad, refused.Unauthorized
 	return s
 }
 
@@ -189,22 +174,16 @@ func under(path, base string) bool {
 
 // serveCallback takes the CloudEvents of standing calls.
 func (w *Webhook) serveCallback(rw http.ResponseWriter, r *http.Request) {
-	if !w.allow(rw, r, http.MethodPost) {
+	if !w.guard.Method(rw, r, http.MethodPost) || !w.guard.Token(rw, r) {
 		return
 	}
-	if w.config.Verify != nil {
-		if err := w.config.Verify(r); err != nil {
-			w.unauthorized(rw, r, err)
-			return
-		}
-	}
-	body, ok := w.read(rw, r)
+	body, ok := w.guard.JSON(rw, r)
 	if !ok {
 		return
 	}
 	notices, err := parseCallbacks(body)
 	if err != nil {
-		w.bad(rw, r, http.StatusBadRequest, "decode", err.Error())
+		w.guard.Bad(rw, r, http.StatusBadRequest, "decode", err.Error())
 		return
 	}
 	other := int64(0)
@@ -227,20 +206,20 @@ func (w *Webhook) serveCallback(rw http.ResponseWriter, r *http.Request) {
 // (Event Grid schema), or OPTIONS ("Abuse Protection", CloudEvents HTTP web
 // hooks section 4).
 func (w *Webhook) serveEvents(rw http.ResponseWriter, r *http.Request) {
-	if !w.allow(rw, r, http.MethodPost, http.MethodOptions) {
+	if !w.guard.Method(rw, r, http.MethodPost, http.MethodOptions) {
 		return
 	}
 	if r.Method == http.MethodOptions {
 		w.handshake(rw, r)
 		return
 	}
-	body, ok := w.read(rw, r)
+	body, ok := w.guard.JSON(rw, r)
 	if !ok {
 		return
 	}
 	d, err := parseGrid(body, w.config.Now())
 	if err != nil {
-		w.bad(rw, r, http.StatusBadRequest, "decode", err.Error())
+		w.guard.Bad(rw, r, http.StatusBadRequest, "decode", err.Error())
 		return
 	}
 	for _, in := range d.Incoming {
@@ -267,96 +246,13 @@ func (w *Webhook) serveEvents(rw http.ResponseWriter, r *http.Request) {
 func (w *Webhook) handshake(rw http.ResponseWriter, r *http.Request) {
 	origin := r.Header.Get("WebHook-Request-Origin")
 	if origin == "" {
-		w.bad(rw, r, http.StatusBadRequest, "decode", "header WebHook-Request-Origin is missing")
+		w.guard.Bad(rw, r, http.StatusBadRequest, "decode", "header WebHook-Request-Origin is missing")
 		return
 	}
 	rw.Header().Set("WebHook-Allowed-Origin", origin)
 	rw.Header().Set("WebHook-Allowed-Rate", "*")
 	w.count(func(s *WebhookStats) { s.Validations++ })
 	rw.WriteHeader(http.StatusOK)
-}
-
-// allow refuses other methods.
-func (w *Webhook) allow(rw http.ResponseWriter, r *http.Request, methods ...string) bool {
-	for _, m := range methods {
-		if r.Method == m {
-			return true
-		}
-	}
-	rw.Header().Set("Allow", strings.Join(methods, ", "))
-	w.bad(rw, r, http.StatusMethodNotAllowed, "method", "method "+clip(r.Method)+" is not allowed")
-	return false
-}
-
-// read takes in the body if it is JSON of a size that can be one.
-func (w *Webhook) read(rw http.ResponseWriter, r *http.Request) ([]byte, bool) {
-	if ct := r.Header.Get("Content-Type"); !isJSON(ct) {
-		w.bad(rw, r, http.StatusUnsupportedMediaType, "content_type",
-			fmt.Sprintf("content type %q: want application/json or application/cloudevents-batch+json", clip(ct)))
-		return nil, false
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(rw, r.Body, w.config.MaxBody))
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		w.bad(rw, r, http.StatusRequestEntityTooLarge, "too_large",
-			fmt.Sprintf("body is longer than %d bytes", tooLarge.Limit))
-		return nil, false
-	case err != nil:
-		w.bad(rw, r, http.StatusBadRequest, "read", "body could not be read")
-		return nil, false
-	}
-	return body, true
-}
-
-// isJSON accepts application/json, any other "+json" and, since what the
-// service sends is written down nowhere, none at all.
-func isJSON(contentType string) bool {
-	if contentType == "" {
-		return true
-	}
-	t, _, err := mime.ParseMediaType(contentType)
-	return err == nil && (t == "application/json" || strings.HasSuffix(t, "+json"))
-}
-
-// unauthorized refuses a callback. The cause goes to the log, only the reason
-// to the peer. Without keys nothing can be judged, which is our fault and not
-// the peer's: 503 asks it to come again.
-func (w *Webhook) unauthorized(rw http.ResponseWriter, r *http.Request, err error) {
-	reason, status := "refused", http.StatusUnauthorized
-	var refused *TokenError
-	if errors.As(err, &refused) {
-		reason = refused.Reason
-	}
-	if reason == RefusedUnavailable || reason == RefusedClosed {
-		status = http.StatusServiceUnavailable
-	} else {
-		rw.Header().Set("WWW-Authenticate", "Bearer")
-	}
-	w.count(func(s *WebhookStats) { s.Unauthorized[reason]++ })
-	w.warnOnce(r, "unauthorized:"+reason, "acs: webhook refused a callback", "error", err)
-	http.Error(rw, "token refused: "+reason, status)
-}
-
-// warnEvery is how often one kind of refusal is a warning; the rest is Debug,
-// for a stranger must not fill the log.
-const warnEvery = time.Minute
-
-func (w *Webhook) warnOnce(r *http.Request, kind, text string, args ...any) {
-	now, level := time.Now(), slog.LevelDebug
-	w.mu.Lock()
-	if now.Sub(w.warned[kind]) >= warnEvery { // kinds are few
-		w.warned[kind], level = now, slog.LevelWarn
-	}
-	w.mu.Unlock()
-	w.config.Logger.Log(r.Context(), level, text, args...)
-}
-
-// bad refuses a request whose text says what is wrong with it.
-func (w *Webhook) bad(rw http.ResponseWriter, r *http.Request, status int, reason, text string) {
-	w.count(func(s *WebhookStats) { s.Bad[reason]++ })
-	w.warnOnce(r, "bad:"+reason, "acs: webhook refused a request", "status", status, "reason", text)
-	http.Error(rw, text, status)
 }
 
 func (w *Webhook) count(f func(*WebhookStats)) {
