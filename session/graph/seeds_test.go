@@ -57,7 +57,7 @@ func TestCallSamplesSurvive(t *testing.T) {
 		})
 	}
 	require.Equal(t, 29, calls)
-	require.Equal(t, 4, participants)
+	require.Equal(t, 3, participants)
 }
 
 func walk(v any, visit func(map[string]any)) {
