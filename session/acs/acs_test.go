@@ -103,8 +103,8 @@ func newTestClient(t testing.TB, f *fakeService, config ClientConfig) *testClien
 	config.Now = func() time.Time { return tc.now }
 	c, err := NewClient(config)
 	require.NoError(t, err)
-	c.timing.jitter = func() float64 { return 0 }
-	c.timing.sleep = func(ctx context.Context, d time.Duration) error {
+	c.caller.Jitter = func() float64 { return 0 }
+	c.caller.Sleep = func(ctx context.Context, d time.Duration) error {
 		tc.pauses = append(tc.pauses, d)
 		tc.now = tc.now.Add(d)
 		return ctx.Err()

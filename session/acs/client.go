@@ -2,13 +2,13 @@ package acs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 
 	"github.com/mixminus/mixminus/session"
+	"github.com/mixminus/mixminus/session/rest"
 )
 
 // Client calls one Azure Communication Services resource. It implements
@@ -24,8 +24,7 @@ import (
 type Client struct {
 	config ClientConfig
 	key    []byte
-	http   *http.Client
-	timing timing
+	caller rest.Caller
 }
 
 var _ session.Cloud = (*Client)(nil)
@@ -38,7 +37,12 @@ func NewClient(config ClientConfig) (*Client, error) {
 	}
 	h := *config.HTTPClient
 	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &Client{config: config, key: key, http: &h, timing: realTiming()}, nil
+	return &Client{config: config, key: key, caller: rest.Caller{
+		Cloud: config.Name, HTTP: &h, MaxAttempts: config.MaxAttempts,
+		BaseDelay: config.BaseDelay, MaxDelay: config.MaxDelay,
+		ParseError: parseError, RequestID: requestID, Logger: config.Logger, Now: config.Now,
+		Sleep: rest.Sleep, Jitter: rest.Jitter,
+	}}, nil
 }
 
 // Name implements session.Cloud.
@@ -63,7 +67,7 @@ func (c *Client) Create(ctx context.Context, req session.CreateRequest) (session
 	}
 	return c.connection(ctx, request{
 		op: "create", method: http.MethodPost, path: "/calling/callConnections",
-		body: body, want: http.StatusCreated, repeatable: true, secrets: mediaSecrets(req.Media),
+		body: body, want: http.StatusCreated, repeatable: true, secrets: rest.URLSecrets(req.Media.URL),
 	})
 }
 
@@ -75,7 +79,7 @@ func (c *Client) Answer(ctx context.Context, in session.Incoming, m session.Medi
 	}
 	return c.connection(ctx, request{
 		op: "answer", method: http.MethodPost, path: "/calling/callConnections:answer",
-		body: body, want: http.StatusOK, repeatable: true, secrets: append(mediaSecrets(m), in.Context),
+		body: body, want: http.StatusOK, repeatable: true, secrets: append(rest.URLSecrets(m.URL), in.Context),
 	})
 }
 
@@ -165,7 +169,7 @@ func callPath(callID string) (string, error) {
 		return "", fmt.Errorf("call id %q is not one", callID)
 	}
 	if len(callID) > 512 {
-		return "", fmt.Errorf("call id %q of %d bytes is too long", clip(callID), len(callID))
+		return "", fmt.Errorf("call id %q of %d bytes is too long", rest.Clip(callID), len(callID))
 	}
 	return "/calling/callConnections/" + strings.ReplaceAll(url.QueryEscape(callID), "+", "%20"), nil
 }
@@ -174,6 +178,3 @@ func callPath(callID string) (string, error) {
 func (c *Client) localError(op string, err error) error {
 	return &session.Error{Cloud: c.config.Name, Op: op, Err: err}
 }
-
-// errTooLarge: the response was longer than any that the service gives.
-var errTooLarge = errors.New("response is longer than 1 MiB")

@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/mixminus/mixminus/session"
+	"github.com/mixminus/mixminus/session/rest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -208,9 +209,9 @@ func TestBackoffGrowsWithinBounds(t *testing.T) {
 	s := time.Second
 	require.Equal(t, []time.Duration{s, 2 * s, 4 * s, 8 * s, 10 * s, 10 * s}, c.pauses)
 
-	c.timing.jitter = func() float64 { return 0.999999 }
-	require.InDelta(t, float64(s), float64(c.delay(2, 0)), 1e5, "half of 2 s at most is taken off")
-	require.Equal(t, 5*time.Second, c.delay(1, 5*time.Second), "what the service asks for has no jitter")
+	c.caller.Jitter = func() float64 { return 0.999999 }
+	require.InDelta(t, float64(s), float64(c.caller.Delay(2, 0)), 1e5, "half of 2 s at most is taken off")
+	require.Equal(t, 5*time.Second, c.caller.Delay(1, 5*time.Second), "what the service asks for has no jitter")
 }
 
 func TestRetriesEndInTime(t *testing.T) {
@@ -234,7 +235,7 @@ func TestRetriesEndInTime(t *testing.T) {
 		f := newFakeService(t, reply(503, ""))
 		c := newTestClient(t, f, ClientConfig{})
 		ctx, cancel := context.WithCancel(t.Context())
-		c.timing.sleep = func(ctx context.Context, _ time.Duration) error { cancel(); return ctx.Err() }
+		c.caller.Sleep = func(ctx context.Context, _ time.Duration) error { cancel(); return ctx.Err() }
 		var got *session.Error
 		require.ErrorAs(t, c.Terminate(ctx, "x"), &got)
 		require.Equal(t, 503, got.Status)
@@ -260,8 +261,8 @@ func TestRetriesEndInTime(t *testing.T) {
 	t.Run("real sleep", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		require.ErrorIs(t, realTiming().sleep(ctx, time.Hour), context.Canceled)
-		require.NoError(t, realTiming().sleep(t.Context(), time.Microsecond))
+		require.ErrorIs(t, rest.Sleep(ctx, time.Hour), context.Canceled)
+		require.NoError(t, rest.Sleep(t.Context(), time.Microsecond))
 	})
 }
 
@@ -318,10 +319,10 @@ func TestNameOfTheClient(t *testing.T) {
 }
 
 func TestHugeResponse(t *testing.T) {
-	f := newFakeService(t, reply(200, strings.Repeat(" ", maxResponse+1)))
+	f := newFakeService(t, reply(200, strings.Repeat(" ", rest.MaxResponse+1)))
 	c := newTestClient(t, f, ClientConfig{})
 	_, err := c.Get(t.Context(), "x")
-	require.ErrorIs(t, err, errTooLarge)
+	require.ErrorIs(t, err, rest.ErrTooLarge)
 	require.Len(t, f.requests(), 1)
 }
 

@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/mixminus/mixminus/session/rest"
 )
 
 // ClientConfig says which resource a Client speaks to. Endpoint and AccessKey,
@@ -79,7 +81,7 @@ func ParseConnectionString(s string) (endpoint, accessKey string, err error) {
 		case "accesskey":
 			to = &accessKey
 		default:
-			return "", "", fmt.Errorf("acs: connection string: unknown name %q, want endpoint and accesskey", clip(name))
+			return "", "", fmt.Errorf("acs: connection string: unknown name %q, want endpoint and accesskey", rest.Clip(name))
 		}
 		if *to != "" {
 			return "", "", fmt.Errorf("acs: connection string: %s stands twice", strings.ToLower(name))
@@ -122,7 +124,7 @@ func (c ClientConfig) resolve() (ClientConfig, []byte, error) {
 		c.APIVersion = Version2026
 	case Version2022, Version2026:
 	default:
-		return c, nil, fmt.Errorf("acs: api-version %q: want %s or %s", clip(c.APIVersion), Version2022, Version2026)
+		return c, nil, fmt.Errorf("acs: api-version %q: want %s or %s", rest.Clip(c.APIVersion), Version2022, Version2026)
 	}
 	if c.MaxAttempts < 0 || c.BaseDelay < 0 || c.MaxDelay < 0 {
 		return c, nil, fmt.Errorf("acs: negative retry setting: %d attempts, base %v, max %v", c.MaxAttempts, c.BaseDelay, c.MaxDelay)
@@ -166,7 +168,7 @@ func canonicalEndpoint(raw string, insecure bool) (string, error) {
 		return "", fmt.Errorf("acs: %w", err)
 	}
 	if (u.Path != "" && u.Path != "/") || u.RawQuery != "" || u.Fragment != "" {
-		return "", fmt.Errorf("acs: endpoint %s: want no path, query or fragment", clip(raw))
+		return "", fmt.Errorf("acs: endpoint %s: want no path, query or fragment", rest.Clip(raw))
 	}
 	host := strings.ToLower(u.Host)
 	if u.Scheme == "https" {
@@ -187,9 +189,9 @@ func parseURL(what, raw string, insecure bool) (*url.URL, error) {
 	case u.User != nil:
 		return nil, fmt.Errorf("%s holds user information", what)
 	case u.Host == "" || (u.Scheme != "https" && u.Scheme != "http"):
-		return nil, fmt.Errorf("%s %q: want https://host", what, clip(raw))
+		return nil, fmt.Errorf("%s %q: want https://host", what, rest.Clip(raw))
 	case u.Scheme == "http" && !insecure && !loopback(u.Hostname()):
-		return nil, fmt.Errorf("%s %q: plain http is for loopback addresses only", what, clip(raw))
+		return nil, fmt.Errorf("%s %q: plain http is for loopback addresses only", what, rest.Clip(raw))
 	}
 	return u, nil
 }

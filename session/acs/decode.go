@@ -5,12 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"reflect"
 	"strconv"
-	"strings"
 	"time"
-	"unicode/utf8"
+
+	"github.com/mixminus/mixminus/session/rest"
 )
 
 // number is an integer that may come as a string. null and "" are 0.
@@ -29,7 +28,7 @@ func (n *number) UnmarshalJSON(b []byte) error {
 	}
 	v, err := strconv.ParseInt(s, 10, 32)
 	if err != nil {
-		return &json.UnmarshalTypeError{Value: clip(string(b)), Type: reflect.TypeFor[int32]()}
+		return &json.UnmarshalTypeError{Value: rest.Clip(string(b)), Type: reflect.TypeFor[int32]()}
 	}
 	*n = number(v)
 	return nil
@@ -51,7 +50,7 @@ func (t *text) UnmarshalJSON(b []byte) error {
 	case 'n':
 		return nil
 	case '{', '[', 't', 'f':
-		return &json.UnmarshalTypeError{Value: clip(string(b)), Type: reflect.TypeFor[string]()}
+		return &json.UnmarshalTypeError{Value: rest.Clip(string(b)), Type: reflect.TypeFor[string]()}
 	}
 	*t = text(b)
 	return nil
@@ -73,25 +72,6 @@ func (s *stamp) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// unmarshal decodes exactly one JSON value and words the error with the field
-// and the value that are wrong.
-func unmarshal(b []byte, v any) error {
-	err := json.Unmarshal(b, v)
-	var wrong *json.UnmarshalTypeError
-	var syntax *json.SyntaxError
-	switch {
-	case errors.As(err, &wrong) && wrong.Field != "":
-		return fmt.Errorf("%s: cannot be %s", wrong.Field, wrong.Value)
-	case errors.As(err, &wrong):
-		return fmt.Errorf("cannot be %s", wrong.Value)
-	case errors.As(err, &syntax):
-		return fmt.Errorf("%w (byte %d)", err, syntax.Offset)
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return errors.New("unexpected end of JSON input")
-	}
-	return err
-}
-
 // elements splits a JSON array into its values; a single object is an array
 // of one.
 func elements(body []byte) ([]json.RawMessage, error) {
@@ -101,13 +81,13 @@ func elements(body []byte) ([]json.RawMessage, error) {
 	}
 	if trimmed[0] == '{' {
 		var one json.RawMessage
-		if err := unmarshal(trimmed, &one); err != nil {
+		if err := rest.Unmarshal(trimmed, &one); err != nil {
 			return nil, fmt.Errorf("body: %w", err)
 		}
 		return []json.RawMessage{one}, nil
 	}
 	var all []json.RawMessage
-	if err := unmarshal(trimmed, &all); err != nil {
+	if err := rest.Unmarshal(trimmed, &all); err != nil {
 		return nil, fmt.Errorf("body: %w", err)
 	}
 	if all == nil {
@@ -124,17 +104,4 @@ func first(ss ...string) string {
 		}
 	}
 	return ""
-}
-
-// clip shortens s to what an error message should carry of foreign input.
-func clip(s string) string { return clipTo(s, 64) }
-
-func clipTo(s string, n int) string {
-	if len(s) <= n {
-		return strings.ToValidUTF8(s, "\uFFFD")
-	}
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return strings.ToValidUTF8(s[:n], "\uFFFD") + "…"
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mixminus/mixminus/session"
+	"github.com/mixminus/mixminus/session/rest"
 )
 
 // Prefixes and names of event types.
@@ -100,7 +101,7 @@ func parseCallback(raw json.RawMessage) (session.Notice, error) {
 	var head struct {
 		Type string `json:"type"`
 	}
-	if err := unmarshal(raw, &head); err != nil {
+	if err := rest.Unmarshal(raw, &head); err != nil {
 		return session.Notice{}, err
 	}
 	if head.Type == "" {
@@ -108,8 +109,8 @@ func parseCallback(raw json.RawMessage) (session.Notice, error) {
 	}
 	kind := eventKind(head.Type)
 	var e callback
-	if err := unmarshal(raw, &e); err != nil && kind != session.EventOther {
-		return session.Notice{}, fmt.Errorf("%s: %w", clip(head.Type), err)
+	if err := rest.Unmarshal(raw, &e); err != nil && kind != session.EventOther {
+		return session.Notice{}, fmt.Errorf("%s: %w", rest.Clip(head.Type), err)
 	}
 	n := session.Notice{
 		Kind: kind, Type: head.Type, ID: e.ID,
@@ -125,14 +126,14 @@ func parseCallback(raw json.RawMessage) (session.Notice, error) {
 		return n, nil
 	}
 	if n.CallID == "" {
-		return session.Notice{}, fmt.Errorf("%s: data.callConnectionId is missing", clip(head.Type))
+		return session.Notice{}, fmt.Errorf("%s: data.callConnectionId is missing", rest.Clip(head.Type))
 	}
 	if kind != session.EventParticipants {
 		return n, nil
 	}
 	roster, err := parseRoster(e.Data.Participants)
 	if err != nil {
-		return session.Notice{}, fmt.Errorf("%s: %w", clip(head.Type), err)
+		return session.Notice{}, fmt.Errorf("%s: %w", rest.Clip(head.Type), err)
 	}
 	n.Participants, n.Sequence = roster, int64(e.Data.SequenceNumber)
 	return n, nil
@@ -220,7 +221,7 @@ func (d *gridDelivery) add(raw json.RawMessage, now time.Time) error {
 		EventType string `json:"eventType"`
 		Type      string `json:"type"`
 	}
-	if err := unmarshal(raw, &head); err != nil {
+	if err := rest.Unmarshal(raw, &head); err != nil {
 		return err
 	}
 	eventType := first(head.EventType, head.Type)
@@ -233,22 +234,22 @@ func (d *gridDelivery) add(raw json.RawMessage, now time.Time) error {
 		return nil
 	}
 	var e gridEvent
-	if err := unmarshal(raw, &e); err != nil {
-		return fmt.Errorf("%s: %w", clip(eventType), err)
+	if err := rest.Unmarshal(raw, &e); err != nil {
+		return fmt.Errorf("%s: %w", rest.Clip(eventType), err)
 	}
 	if !incoming {
 		if e.Data.ValidationCode == "" {
-			return fmt.Errorf("%s: data.validationCode is missing", clip(eventType))
+			return fmt.Errorf("%s: data.validationCode is missing", rest.Clip(eventType))
 		}
 		d.Validation = e.Data.ValidationCode
 		return nil
 	}
 	if e.Data.Context == "" {
-		return fmt.Errorf("%s: data.incomingCallContext is missing", clip(eventType))
+		return fmt.Errorf("%s: data.incomingCallContext is missing", rest.Clip(eventType))
 	}
 	id := first(e.Data.CorrelationID, e.Data.ServerCallID, e.ID)
 	if id == "" {
-		return fmt.Errorf("%s: data.correlationId is missing", clip(eventType))
+		return fmt.Errorf("%s: data.correlationId is missing", rest.Clip(eventType))
 	}
 	d.Incoming = append(d.Incoming, session.Incoming{
 		ID: id, Context: e.Data.Context,

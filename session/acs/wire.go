@@ -38,6 +38,7 @@ import (
 	"strings"
 
 	"github.com/mixminus/mixminus/session"
+	"github.com/mixminus/mixminus/session/rest"
 )
 
 // Versions of the service's API that Client speaks.
@@ -116,21 +117,21 @@ func mediaProperty(version string, m session.MediaRequest) (any, error) {
 // createBody adds to body what it does not say itself: operationContext,
 // callbackUri and the media property, as far as m has them.
 func createBody(version string, body json.RawMessage, m session.MediaRequest) ([]byte, error) {
-	var add []member
+	var add []rest.Member
 	if m.OperationContext != "" {
-		add = append(add, member{"operationContext", m.OperationContext})
+		add = append(add, rest.Member{Key: "operationContext", Value: m.OperationContext})
 	}
 	if m.CallbackURL != "" {
-		add = append(add, member{"callbackUri", m.CallbackURL})
+		add = append(add, rest.Member{Key: "callbackUri", Value: m.CallbackURL})
 	}
 	if m.URL != "" {
 		media, err := mediaProperty(version, m)
 		if err != nil {
 			return nil, err
 		}
-		add = append(add, member{mediaKey(version), media})
+		add = append(add, rest.Member{Key: mediaKey(version), Value: media})
 	}
-	return splice(body, add)
+	return rest.Splice(body, add)
 }
 
 // answerBody is AnswerCallRequest. Version2022 has no operationContext there.
@@ -138,7 +139,7 @@ func answerBody(version string, in session.Incoming, m session.MediaRequest) ([]
 	if in.Context == "" {
 		return nil, errors.New("incomingCallContext is empty")
 	}
-	body, err := marshal(map[string]string{"incomingCallContext": in.Context})
+	body, err := rest.Marshal(map[string]string{"incomingCallContext": in.Context})
 	if err != nil {
 		return nil, err
 	}
@@ -156,9 +157,9 @@ func rejectBody(in session.Incoming, reason string) ([]byte, error) {
 	switch reason {
 	case "", "none", "busy", "forbidden":
 	default:
-		return nil, fmt.Errorf("callRejectReason %q: want none, busy or forbidden", clip(reason))
+		return nil, fmt.Errorf("callRejectReason %q: want none, busy or forbidden", rest.Clip(reason))
 	}
-	return marshal(struct {
+	return rest.Marshal(struct {
 		Context string `json:"incomingCallContext"`
 		Reason  string `json:"callRejectReason,omitempty"`
 	}{in.Context, reason})
@@ -172,7 +173,7 @@ func redirectBody(version string, in session.Incoming, target session.Identity) 
 	if target.RawID == "" {
 		return nil, errors.New("redirect target's raw id is empty")
 	}
-	return marshal(struct {
+	return rest.Marshal(struct {
 		Context string     `json:"incomingCallContext"`
 		Target  identifier `json:"target"`
 	}{in.Context, identifierOf(version, target.RawID)})
@@ -204,7 +205,7 @@ type callSource struct {
 // parseConnection reads the answer of create, answer and get.
 func parseConnection(body []byte) (session.Connection, error) {
 	var p callProperties
-	if err := unmarshal(body, &p); err != nil {
+	if err := rest.Unmarshal(body, &p); err != nil {
 		return session.Connection{}, fmt.Errorf("call properties: %w", err)
 	}
 	if p.CallConnectionID == "" {
@@ -261,7 +262,7 @@ func parseError(body []byte) (code string, subCode int, message string) {
 	var r struct {
 		Error *communicationError `json:"error"`
 	}
-	if err := unmarshal(body, &r); err != nil || r.Error == nil {
+	if err := rest.Unmarshal(body, &r); err != nil || r.Error == nil {
 		return "", 0, "error body is not a CommunicationErrorResponse"
 	}
 	return string(r.Error.Code), r.Error.subCode(), r.Error.Message
@@ -304,16 +305,4 @@ func subCodeIn(message string) int {
 	}
 	n, _ := strconv.Atoi(rest[:end])
 	return n
-}
-
-// marshal is json.Marshal without the escaping of <, > and &, which would
-// change what a reader of the request sees of a URL.
-func marshal(v any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimRight(b.Bytes(), "\n"), nil
 }

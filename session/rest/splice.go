@@ -1,4 +1,4 @@
-package acs
+package rest
 
 import (
 	"bytes"
@@ -8,18 +8,18 @@ import (
 	"strings"
 )
 
-// member is one property that splice may add.
-type member struct {
-	key   string
-	value any
+// Member is one property that Splice may add.
+type Member struct {
+	Key   string
+	Value any
 }
 
-// splice appends to the JSON object in body those members whose key it has
+// Splice appends to the JSON object in body those members whose key it has
 // not, in their order. Every byte of body stays as it is. Keys compare without
 // regard to case, since the service reads them so; a key with the value null
 // is there.
-func splice(body []byte, add []member) ([]byte, error) {
-	have, err := topKeys(body)
+func Splice(body []byte, add []Member) ([]byte, error) {
+	have, err := TopKeys(body)
 	if err != nil {
 		return nil, err
 	}
@@ -28,33 +28,33 @@ func splice(body []byte, add []member) ([]byte, error) {
 	out.Write(body[:end])
 	comma := len(have) > 0
 	for _, m := range add {
-		if hasFold(have, m.key) {
+		if hasFold(have, m.Key) {
 			continue
 		}
-		value, err := marshal(m.value)
+		value, err := Marshal(m.Value)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", m.key, err)
+			return nil, fmt.Errorf("%s: %w", m.Key, err)
 		}
 		if comma {
 			out.WriteByte(',')
 		}
 		comma = true
-		fmt.Fprintf(out, "%q:", m.key)
+		fmt.Fprintf(out, "%q:", m.Key)
 		out.Write(value)
 	}
 	out.Write(body[end:])
 	return out.Bytes(), nil
 }
 
-// topKeys lists the keys of the JSON object in body, and refuses anything
+// TopKeys lists the keys of the JSON object in body, and refuses anything
 // that is not exactly one JSON object.
-func topKeys(body []byte) ([]string, error) {
+func TopKeys(body []byte) ([]string, error) {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return nil, errors.New("request body is empty, want a JSON object")
 	}
 	if !json.Valid(body) {
 		var v json.RawMessage
-		return nil, fmt.Errorf("request body is not JSON: %w", unmarshal(body, &v))
+		return nil, fmt.Errorf("request body is not JSON: %w", Unmarshal(body, &v))
 	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	t, err := d.Token()
@@ -74,7 +74,7 @@ func topKeys(body []byte) ([]string, error) {
 		keys = append(keys, key)
 		var skip json.RawMessage
 		if err := d.Decode(&skip); err != nil {
-			return nil, fmt.Errorf("request body: %s: %w", clip(key), err)
+			return nil, fmt.Errorf("request body: %s: %w", Clip(key), err)
 		}
 	}
 	return keys, nil
