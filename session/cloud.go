@@ -84,6 +84,9 @@ type MediaRequest struct {
 	DTMF bool
 	// OperationContext comes back in the call's events.
 	OperationContext string
+	// Answer holds further members of the cloud's own answer request, a JSON
+	// object (Graph: participantCapacity, callOptions); empty holds none.
+	Answer json.RawMessage
 }
 
 // CreateRequest places a call.
