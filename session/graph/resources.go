@@ -86,23 +86,23 @@ func (a AudioRoutingGroup) MarshalJSON() ([]byte, error) {
 type plainCommsOperation CommsOperation
 
 // UnmarshalJSON implements json.Unmarshaler.
-func (c *CommsOperation) UnmarshalJSON(data []byte) error {
-	return readOpen(data, (*plainCommsOperation)(c))
+func (o *CommsOperation) UnmarshalJSON(data []byte) error {
+	return readOpen(data, (*plainCommsOperation)(o))
 }
 
 // MarshalJSON implements json.Marshaler.
-func (c CommsOperation) MarshalJSON() ([]byte, error) {
-	return writeOpen(reflect.ValueOf(plainCommsOperation(c)))
+func (o CommsOperation) MarshalJSON() ([]byte, error) {
+	return writeOpen(reflect.ValueOf(plainCommsOperation(o)))
 }
 
 type plainIdentitySet IdentitySet
 
 // UnmarshalJSON implements json.Unmarshaler.
-func (i *IdentitySet) UnmarshalJSON(data []byte) error { return readOpen(data, (*plainIdentitySet)(i)) }
+func (s *IdentitySet) UnmarshalJSON(data []byte) error { return readOpen(data, (*plainIdentitySet)(s)) }
 
 // MarshalJSON implements json.Marshaler.
-func (i IdentitySet) MarshalJSON() ([]byte, error) {
-	return writeOpen(reflect.ValueOf(plainIdentitySet(i)))
+func (s IdentitySet) MarshalJSON() ([]byte, error) {
+	return writeOpen(reflect.ValueOf(plainIdentitySet(s)))
 }
 
 type plainInvitationParticipantInfo InvitationParticipantInfo
