@@ -149,7 +149,7 @@ var cores = []core{
 	{"transport/rtpmedia", "github.com/pion/rtp", "jitter is replayed from captures: time is an argument"},
 	{"transport/acsws/wire.go", "", "the wire format is bytes in, values out"},
 	{"session/acs/wire.go session/graph/wire.go", "", "the wire format is bytes in, values out"},
-	{"session/state.go", "", "the call machine is step(event, now): deadlines are inputs"},
+	{"session/state.go session/phase.go session/roster.go session/event.go", "", "the call machine is step(event, now): deadlines are inputs"},
 	{"session/blob", "", "the blob is a document: bytes in, values out"},
 	{"bench/cloud/script.go", "", "a script is played against any clock"},
 	{"bench/netem", "", "an impaired network is replayed from its seed"},

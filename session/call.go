@@ -30,6 +30,12 @@ type Options struct {
 	DTMF bool
 	// OperationContext comes back in the call's events.
 	OperationContext string
+	// ServiceHosted leaves the media with the cloud, where it can: the leg
+	// stands, and carries nothing.
+	ServiceHosted bool
+	// Answer holds further members of the cloud's own answer request, a JSON
+	// object (Graph: participantCapacity, callOptions); empty holds none.
+	Answer json.RawMessage
 	// Leg's hooks and limits; its ID and Channels are set by the call.
 	Leg engine.LegConfig
 }
@@ -68,9 +74,12 @@ type Call struct {
 	done      chan struct{}
 
 	// Owned by run.
-	machine    machine
-	deadlines  [timers]time.Time
-	legDone    <-chan struct{}
+	machine   machine
+	deadlines [timers]time.Time
+	legDone   <-chan struct{}
+	contexts  transport.Contexts // read by requests, which follow
+
+	// Guarded by manager.mu.
 	registered string // call id under which the manager knows the call
 
 	// Guarded by mu.
@@ -85,6 +94,8 @@ type Call struct {
 	mediaUp   bool
 	mediaErr  error
 	roster    []Participant
+	phase     CallPhase
+	lobby     bool
 	names     map[string]string // by raw id, of all who ever were in the call
 	err       error
 	hangUpErr error
@@ -132,6 +143,20 @@ func (c *Call) State() CallState {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.state
+}
+
+// Phase is what the connected call is doing.
+func (c *Call) Phase() CallPhase {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.phase
+}
+
+// InLobby tells whether the bot waits to be admitted.
+func (c *Call) InLobby() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lobby
 }
 
 // Media tells whether a connection carries the call's audio now, and the last
@@ -208,8 +233,8 @@ func (c *Call) Participants() []Participant {
 	return roster
 }
 
-// Name is what is known of a party's name, "" if nothing: also of one that
-// has left.
+// Name is what is known of the name behind a raw id, of a party or of its
+// audio (Participant.SpeakerID), "" if nothing: also of one that has left.
 func (c *Call) Name(rawID string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()

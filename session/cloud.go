@@ -5,6 +5,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -149,6 +150,9 @@ type Connection struct {
 	Source        Identity   `json:"source"`
 	Targets       []Identity `json:"targets,omitempty"`
 }
+
+// key is the id as notices spell it.
+func (c *Connection) key() string { return cmp.Or(c.Key, c.CallID) }
 
 // CallState ranks the states of a call; a call never goes back.
 type CallState int

@@ -1,11 +1,11 @@
 package session
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/mixminus/mixminus/engine"
 	"github.com/mixminus/mixminus/transport"
@@ -80,6 +80,10 @@ func (c *Call) fire() {
 // handle takes one event through the machine.
 func (c *Call) handle(ev event) {
 	switch e := ev.(type) {
+	case dialled, decided: // the options are known
+		if !c.options.ServiceHosted {
+			c.machine.mediaWithin = c.manager.mediaWithin
+		}
 	case succeeded:
 		ev = c.noteSuccess(e)
 	case failed:
@@ -87,6 +91,10 @@ func (c *Call) handle(ev event) {
 	case fired:
 		if e.timer == timerAnswer {
 			c.manager.decide(c, ErrAnswerDeadline)
+		}
+	case noticed:
+		if e.Kind == EventDisconnected && c.direction == DirectionIncoming {
+			_ = c.manager.decide(c, ErrEnded) // if it still rings
 		}
 	case hangUpAsked:
 		if c.direction == DirectionIncoming {
@@ -104,7 +112,7 @@ func (c *Call) noteSuccess(e succeeded) event {
 	n := &c.manager.counters
 	switch e.cmd {
 	case cmdCreate, cmdAnswer:
-		if err := c.manager.register(e.conn.CallID, c); err != nil {
+		if err := c.manager.register(e.conn.key(), c); err != nil {
 			n.failed.Add(1)
 			return failed{e.cmd, err}
 		}
@@ -131,7 +139,7 @@ func (c *Call) noteFailure(e failed) {
 	if e.cmd == cmdHangUp {
 		c.hangUpDone(e.err)
 	}
-	if e.cmd != cmdGet {
+	if e.cmd != cmdGet && e.cmd != cmdRoster {
 		c.manager.counters.failed.Add(1)
 		c.log.Warn("request failed", "request", e.cmd.String(), "error", e.err)
 	}
@@ -169,6 +177,12 @@ func (c *Call) perform(a action) {
 		c.tellRoster()
 	case tellMedia:
 		c.setMedia(a.up, a.err)
+	case tellPhase:
+		c.setPhase(a.phase)
+	case tellLobby:
+		c.setLobby(a.waits)
+	case tellTone:
+		c.tellTone(a.tone)
 	case tellNotice:
 		c.tellNotice(a.Notice)
 	case ignore:
@@ -196,12 +210,20 @@ func (c *Call) open() {
 		c.inbox.put(opened{err})
 		return
 	}
-	endpoint, err := c.manager.media.Open(leg, transport.Stream{
-		SampleRate:    c.options.SampleRate,
-		Bidirectional: c.options.Bidirectional,
-		OnUp:          func() { c.inbox.turn(+1, nil) },
-		OnDown:        func(err error) { c.inbox.turn(-1, err) },
-	})
+	var endpoint transport.Endpoint
+	if !c.options.ServiceHosted {
+		c.contexts = transport.Contexts{CallID: uuid.NewString(), Render: uuid.NewString()}
+		if c.options.Bidirectional {
+			c.contexts.Source = uuid.NewString()
+		}
+		endpoint, err = c.manager.media.Open(leg, transport.Stream{
+			SampleRate:    c.options.SampleRate,
+			Bidirectional: c.options.Bidirectional,
+			Contexts:      c.contexts,
+			OnUp:          func() { c.inbox.turn(+1, nil) },
+			OnDown:        func(err error) { c.inbox.turn(-1, err) },
+		})
+	}
 	if err != nil {
 		leg.Close()
 		c.inbox.put(opened{err})
@@ -228,60 +250,11 @@ func (c *Call) bind() {
 	for _, who := range append([]Identity{c.machine.conn.Source}, c.machine.conn.Targets...) {
 		c.learn(who)
 	}
-	c.endpoint.Bind(c.machine.conn.CallID)
+	if c.endpoint != nil {
+		c.endpoint.Bind(c.machine.conn.CallID)
+	}
 	close(c.ready)
 	c.log.Info("call placed", "call_id", c.machine.conn.CallID, "direction", c.direction.String())
-}
-
-// request asks the cloud and reports what came of it.
-func (c *Call) request(p post) {
-	defer func() {
-		if v := recover(); v != nil {
-			c.log.Error("cloud panicked", "request", p.cmd.String(), "panic", v, "stack", string(debug.Stack()))
-			c.inbox.put(failed{p.cmd, fmt.Errorf("session: %s: %s: panic: %v", c.cloud.Name(), p.cmd, v)})
-		}
-	}()
-	ctx, cancel := context.WithTimeout(c.ctx, c.manager.requestTimeout)
-	defer cancel()
-	conn, err := c.ask(ctx, p)
-	if err == nil && (p.cmd == cmdCreate || p.cmd == cmdAnswer) && conn.CallID == "" {
-		err = &Error{Cloud: c.cloud.Name(), Op: p.cmd.String(), Err: errors.New("response without a call id")}
-	}
-	if err != nil {
-		c.inbox.put(failed{p.cmd, err})
-		return
-	}
-	c.inbox.put(succeeded{p.cmd, conn})
-}
-
-func (c *Call) ask(ctx context.Context, p post) (conn Connection, err error) {
-	switch p.cmd {
-	case cmdCreate:
-		return c.cloud.Create(ctx, CreateRequest{Body: c.body, Media: c.mediaRequest()})
-	case cmdAnswer:
-		return c.cloud.Answer(ctx, c.incoming, c.mediaRequest())
-	case cmdReject:
-		err = c.cloud.Reject(ctx, c.incoming, p.reason)
-	case cmdRedirect:
-		err = c.cloud.Redirect(ctx, c.incoming, p.target)
-	case cmdGet:
-		return c.cloud.Get(ctx, p.callID)
-	case cmdHangUp:
-		err = c.cloud.HangUp(ctx, p.callID, p.forEveryone)
-	}
-	return conn, err
-}
-
-func (c *Call) mediaRequest() MediaRequest {
-	return MediaRequest{
-		URL:              c.endpoint.URL(),
-		CallbackURL:      c.manager.callbackURL,
-		Channels:         c.options.Channels,
-		SampleRate:       c.options.SampleRate,
-		Bidirectional:    c.options.Bidirectional,
-		DTMF:             c.options.DTMF,
-		OperationContext: c.options.OperationContext,
-	}
 }
 
 // entered makes a new state visible.
@@ -330,10 +303,27 @@ func (c *Call) setMedia(up bool, err error) {
 func (c *Call) setRoster(ps []Participant) {
 	for _, p := range ps {
 		c.learn(p.Identity)
+		c.learn(Identity{RawID: p.SpeakerID, Name: p.Name})
 	}
 	c.mu.Lock()
 	c.roster = ps
 	c.mu.Unlock()
+}
+
+func (c *Call) setPhase(p CallPhase) {
+	c.mu.Lock()
+	c.phase = p
+	c.mu.Unlock()
+	c.log.Info("call is in phase " + p.String())
+	c.tellPhase(p)
+}
+
+func (c *Call) setLobby(waits bool) {
+	c.mu.Lock()
+	c.lobby = waits
+	c.mu.Unlock()
+	c.log.Info("lobby", "waits", waits)
+	c.tellLobby(waits)
 }
 
 func (c *Call) learn(who Identity) {

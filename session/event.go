@@ -50,10 +50,12 @@ const (
 	cmdRedirect
 	cmdGet
 	cmdHangUp
+	cmdKeepAlive
+	cmdRoster
 )
 
 func (c command) String() string {
-	return [...]string{"create", "answer", "reject", "redirect", "get", "hang up"}[c]
+	return [...]string{"create", "answer", "reject", "redirect", "get", "hang up", "keep alive", "get roster"}[c]
 }
 
 // timer names the machine's deadlines.
@@ -64,6 +66,10 @@ const (
 	timerProbe
 	timerEnd
 	timerDrain
+	timerKeepAlive
+	timerResync // of the roster
+	timerPhase  // of the phase
+	timerMedia
 	timers
 )
 
@@ -86,8 +92,9 @@ type (
 	opened struct{ err error }
 	// succeeded and failed are the ends of a post.
 	succeeded struct {
-		cmd  command
-		conn Connection
+		cmd    command
+		conn   Connection
+		roster Roster // of cmdRoster
 	}
 	failed struct {
 		cmd command
@@ -141,6 +148,9 @@ type (
 		err error
 	}
 	tellNotice struct{ Notice }
+	tellPhase  struct{ phase CallPhase }
+	tellLobby  struct{ waits bool }
+	tellTone   struct{ tone byte }
 	// ignore counts a notice that was told before.
 	ignore struct{ Notice }
 	// drainMedia accepts no further connection and reports drained.

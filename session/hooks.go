@@ -25,6 +25,9 @@ type hooks struct {
 	roster    []func([]Participant)
 	media     []func(bool, error)
 	notice    []func(Notice)
+	phase     []func(CallPhase)
+	lobby     []func(bool)
+	tone      []func(byte)
 	queue     []func()
 	running   bool
 	rosterDue bool // in queue
@@ -69,6 +72,29 @@ func (c *Call) OnNotice(fn func(Notice)) {
 	c.hooks.mu.Lock()
 	defer c.hooks.mu.Unlock()
 	c.hooks.notice = append(c.hooks.notice, fn)
+}
+
+// OnPhase calls fn with each phase that the connected call enters.
+func (c *Call) OnPhase(fn func(CallPhase)) {
+	c.hooks.mu.Lock()
+	defer c.hooks.mu.Unlock()
+	c.hooks.phase = append(c.hooks.phase, fn)
+}
+
+// OnLobby calls fn when the bot has to wait in the lobby, and when it was
+// admitted.
+func (c *Call) OnLobby(fn func(waits bool)) {
+	c.hooks.mu.Lock()
+	defer c.hooks.mu.Unlock()
+	c.hooks.lobby = append(c.hooks.lobby, fn)
+}
+
+// OnTone calls fn with each key that the cloud tells was pressed: 0 to 9, *,
+// #, A to D, or F for flash. Keys on the media stream come to the leg's OnDTMF.
+func (c *Call) OnTone(fn func(tone byte)) {
+	c.hooks.mu.Lock()
+	defer c.hooks.mu.Unlock()
+	c.hooks.tone = append(c.hooks.tone, fn)
 }
 
 // tell queues fn and sees that somebody calls it.
@@ -154,11 +180,49 @@ func (c *Call) tellMedia() {
 	})
 }
 
+func (c *Call) tellPhase(p CallPhase) {
+	c.tell(func() {
+		for _, fn := range list(&c.hooks, &c.hooks.phase) {
+			c.guard("OnPhase", func() { fn(p) })
+		}
+	})
+}
+
+func (c *Call) tellLobby(waits bool) {
+	c.tell(func() {
+		for _, fn := range list(&c.hooks, &c.hooks.lobby) {
+			c.guard("OnLobby", func() { fn(waits) })
+		}
+	})
+}
+
+// tellTone shares the bound of the notices: keys come in them.
+func (c *Call) tellTone(tone byte) {
+	fns := list(&c.hooks, &c.hooks.tone)
+	if len(fns) == 0 {
+		return
+	}
+	c.tellBounded(func() {
+		for _, fn := range fns {
+			c.guard("OnTone", func() { fn(tone) })
+		}
+	})
+}
+
 func (c *Call) tellNotice(n Notice) {
 	fns := list(&c.hooks, &c.hooks.notice)
 	if len(fns) == 0 {
 		return
 	}
+	c.tellBounded(func() {
+		for _, fn := range fns {
+			c.guard("OnNotice", func() { fn(n) })
+		}
+	})
+}
+
+// tellBounded is tell for what a cloud may send faster than an app takes it.
+func (c *Call) tellBounded(fn func()) {
 	if c.hooks.notices.Add(1) > maxToldNotices {
 		c.hooks.notices.Add(-1)
 		c.manager.counters.dropped.Add(1)
@@ -166,9 +230,7 @@ func (c *Call) tellNotice(n Notice) {
 	}
 	c.tell(func() {
 		c.hooks.notices.Add(-1)
-		for _, fn := range fns {
-			c.guard("OnNotice", func() { fn(n) })
-		}
+		fn()
 	})
 }
 

@@ -63,8 +63,8 @@ func (m *Manager) Ring(in Incoming) {
 // ring enters c among the calls that ring; nil if it is there already. Called
 // with mu held.
 func (m *Manager) ring(c *Call, in Incoming) (*IncomingCall, error) {
-	key := sha256.Sum256([]byte(in.Cloud + "\x00" + in.ID + "\x00" + in.Context))
-	if _, known := m.rang.get(key); known {
+	print := sha256.Sum256([]byte(in.Cloud + "\x00" + in.ID + "\x00" + in.Context))
+	if _, known := m.rang.get(print); known {
 		return nil, nil
 	}
 	if in.ID == "" {
@@ -74,13 +74,30 @@ func (m *Manager) ring(c *Call, in Incoming) (*IncomingCall, error) {
 	for id, n := in.ID, 2; m.rings[in.ID] != nil; n++ {
 		in.ID = fmt.Sprintf("%s~%d", id, n)
 	}
+	key := cmp.Or(in.Key, in.CallID)
+	if len(key) > maxIDBytes {
+		return nil, fmt.Errorf("session: call id of %d bytes: want at most %d", len(key), maxIDBytes)
+	}
+	if other := m.byCallID[key]; key != "" && other != nil {
+		return nil, fmt.Errorf("session: call %s has that id and lives", other.id)
+	}
 	c.incoming = in
-	ic := &IncomingCall{Incoming: in, call: c, answerBy: c.created.Add(m.answerWithin)}
+	if in.AnswerWithin > 0 {
+		c.machine.answerWithin = min(c.machine.answerWithin, in.AnswerWithin)
+	}
+	ic := &IncomingCall{Incoming: in, call: c, answerBy: c.created.Add(c.machine.answerWithin)}
 	c.inbox.put(rang{})
 	if err := m.start(c); err != nil {
 		return nil, err
 	}
-	m.rang.add(key, struct{}{}, recentRings)
+	if key != "" {
+		m.byCallID[key] = c
+		c.registered = key
+		for _, n := range m.early.take(key) {
+			c.inbox.put(noticed{n})
+		}
+	}
+	m.rang.add(print, struct{}{}, recentRings)
 	m.rings[in.ID] = ic
 	return ic, nil
 }

@@ -41,7 +41,10 @@ func TestAnswer(t *testing.T) {
 		require.Equal(w, []*Call{c}, w.Calls())
 		require.Empty(w, w.Incoming())
 		last := w.cloud.last
-		require.Equal(w, MediaRequest{URL: last.URL, CallbackURL: "https://bot/events", Channels: engine.Unmixed,
+		require.Len(w, last.Contexts.Render, 36)
+		require.Len(w, last.Contexts.CallID, 36)
+		require.Empty(w, last.Contexts.Source, "it only hears")
+		require.Equal(w, MediaRequest{URL: last.URL, Contexts: last.Contexts, CallbackURL: "https://bot/events", Channels: engine.Unmixed,
 			SampleRate: 24000, DTMF: true, OperationContext: "op"}, last)
 		require.Equal(w, []string{"answer ctx-r1"}, w.cloud.lines())
 		require.Equal(w, "8:caller", c.Snapshot().From.RawID)

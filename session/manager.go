@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -50,8 +51,10 @@ type Config struct {
 	Media transport.Transport
 	// Clouds by their names.
 	Clouds []Cloud
-	// CallbackURL is where clouds post events.
-	CallbackURL string
+	// CallbackURL is where clouds post events, and CallbackURLs, by cloud,
+	// where those do that have an address of their own.
+	CallbackURL  string
+	CallbackURLs map[string]string
 	// OnIncoming decides on a ringing call, on a goroutine of its own: it
 	// answers, rejects or redirects. A call that it leaves undecided waits
 	// in Incoming for another to decide, and is rejected when AnswerWithin
@@ -68,6 +71,11 @@ type Config struct {
 	// AnswerWithin is how long a call may ring; 0 means 15 s, after which
 	// the cloud gives up.
 	AnswerWithin time.Duration
+	// MediaWithin is how long a connected call may be without media that the
+	// cloud should have brought, before it is hung up with ErrNoMedia; 0
+	// means 30 s, negative means forever. Time in a lobby and on hold does
+	// not count.
+	MediaWithin time.Duration
 	// RequestTimeout bounds a request to a cloud with all its retries; 0
 	// means 30 s. Not on Clock.
 	RequestTimeout time.Duration
@@ -83,6 +91,8 @@ type Manager struct {
 	media          transport.Transport
 	clouds         map[string]Cloud
 	callbackURL    string
+	callbackURLs   map[string]string
+	mediaWithin    time.Duration // 0 means forever
 	onIncoming     func(*IncomingCall)
 	onCall         func(*Call)
 	log            *slog.Logger
@@ -121,7 +131,7 @@ func New(cfg Config) (*Manager, error) {
 		return nil, fmt.Errorf("session: Config.MaxCalls = %d, want 0 or more", cfg.MaxCalls)
 	}
 	m := &Manager{
-		engine: cfg.Engine, media: cfg.Media, callbackURL: cfg.CallbackURL,
+		engine: cfg.Engine, media: cfg.Media, callbackURL: cfg.CallbackURL, callbackURLs: maps.Clone(cfg.CallbackURLs),
 		onIncoming: cfg.OnIncoming, onCall: cfg.OnCall,
 		log: cfg.Logger, clock: cfg.Clock.orSystem(), maxCalls: cfg.MaxCalls,
 		answerWithin:   orDefault(cfg.AnswerWithin, answerLimit),
@@ -134,6 +144,9 @@ func New(cfg Config) (*Manager, error) {
 	}
 	if m.log == nil {
 		m.log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.MediaWithin >= 0 {
+		m.mediaWithin = orDefault(cfg.MediaWithin, mediaLimit)
 	}
 	if m.maxCalls == 0 {
 		m.maxCalls = defaultMaxCalls
@@ -211,6 +224,10 @@ func (m *Manager) newCall(cl Cloud, d Direction) *Call {
 		machine: machine{direction: d, cloud: cl.Name(), answerWithin: m.answerWithin},
 		changed: make(chan struct{}), names: make(map[string]string),
 	}
+	if keeper, ok := cl.(KeepAliver); ok {
+		c.machine.keepAlive = keeper.KeepAliveEvery()
+	}
+	_, c.machine.keepsRoster = cl.(RosterKeeper)
 	c.ctx, c.cancel = context.WithCancel(m.ctx)
 	return c
 }
@@ -237,6 +254,9 @@ func (m *Manager) start(c *Call) error {
 func (m *Manager) register(callID string, c *Call) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if c.registered == callID {
+		return nil // an incoming call whose ringing told it
+	}
 	if other := m.byCallID[callID]; other != nil {
 		return fmt.Errorf("session: %s gave call id %q to call %s, which lives", c.cloud.Name(), callID, other.id)
 	}

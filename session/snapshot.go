@@ -17,6 +17,11 @@ type Snapshot struct {
 	Cloud         string    `json:"cloud"`
 	Direction     Direction `json:"direction"`
 	State         CallState `json:"state"`
+	Phase         CallPhase `json:"phase"`
+	// InLobby: the bot waits to be admitted.
+	InLobby bool `json:"in_lobby,omitempty"`
+	// SelfID is the bot's own Participant.ID, where the cloud tells it.
+	SelfID string `json:"self_id,omitempty"`
 	// Created is when the call was asked for or rang.
 	Created   time.Time `json:"created"`
 	Connected time.Time `json:"connected,omitzero"`
@@ -69,6 +74,7 @@ func (c *Call) Snapshot() Snapshot {
 	s := Snapshot{
 		ID: c.id, CallID: c.conn.CallID, GroupID: c.conn.GroupID, CorrelationID: c.conn.CorrelationID,
 		Cloud: c.cloud.Name(), Direction: c.direction, State: c.state,
+		Phase: c.phase, InLobby: c.lobby, SelfID: c.conn.SelfID,
 		Created: c.created, Connected: c.connected,
 		From: c.incoming.From, To: c.incoming.To,
 		Error: errorText(c.err),

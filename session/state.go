@@ -48,6 +48,9 @@ type machine struct {
 	direction    Direction
 	cloud        string
 	answerWithin time.Duration // 0 means answerLimit
+	keepAlive    time.Duration // between two; 0 if the cloud asks for none
+	mediaWithin  time.Duration // how long a connected call may lack media; 0 means forever
+	keepsRoster  bool          // the cloud can be asked for it
 
 	state CallState
 	conn  Connection // CallID empty until the cloud has told it
@@ -59,11 +62,15 @@ type machine struct {
 	up      bool // a connection carries the media
 	over    bool // finish was returned
 
-	asked    bool  // somebody here hung up
-	everyone bool  // for everyone
-	owed     bool  // the hang-up is to be posted once the call id is known
-	roster   int64 // greatest Notice.Sequence of a roster
+	asked    bool // somebody here hung up
+	everyone bool // for everyone
+	owed     bool // the hang-up is to be posted once the call id is known
 	seen     recent[string, struct{}]
+
+	roster  roster    // roster.go
+	phase   CallPhase // phase.go
+	carried bool      // a connection carried the media, at some time
+	tones   recent[int64, struct{}]
 
 	now time.Time
 	out []action
@@ -87,7 +94,7 @@ func (m *machine) step(ev event, now time.Time) []action {
 	case opened:
 		m.mediaOpened(ev.err)
 	case succeeded:
-		m.succeed(ev.cmd, ev.conn)
+		m.succeed(ev)
 	case failed:
 		m.fail(ev.cmd, ev.err)
 	case noticed:
@@ -154,11 +161,12 @@ func (m *machine) mediaOpened(err error) {
 	}
 }
 
-func (m *machine) succeed(cmd command, conn Connection) {
+func (m *machine) succeed(ev succeeded) {
 	if m.state == StateDisconnected {
 		return
 	}
-	switch cmd {
+	conn := ev.conn
+	switch ev.cmd {
 	case cmdCreate, cmdAnswer:
 		m.conn = conn
 		m.do(bind{conn.CallID})
@@ -166,7 +174,13 @@ func (m *machine) succeed(cmd command, conn Connection) {
 			m.postHangUp()
 		}
 		m.probe(probeEvery)
+		m.keep(m.keepAlive)
 		m.advance(conn.State)
+		m.admitted()
+	case cmdKeepAlive:
+		m.keep(m.keepAlive)
+	case cmdRoster:
+		m.resynced(ev.roster)
 	case cmdReject, cmdRedirect:
 		m.end(nil)
 	case cmdHangUp:
@@ -174,6 +188,9 @@ func (m *machine) succeed(cmd command, conn Connection) {
 	case cmdGet:
 		m.probe(probeEvery)
 		m.advance(conn.State)
+		if conn.State == StateConnected {
+			m.setPhase(conn.Phase)
+		}
 	}
 }
 
@@ -182,7 +199,11 @@ func (m *machine) fail(cmd command, err error) {
 	case m.state == StateDisconnected:
 	case cmd == cmdGet && !gone(err):
 		m.probe(probeEvery)
-	case (cmd == cmdGet || cmd == cmdHangUp) && gone(err):
+	case cmd == cmdKeepAlive && !gone(err):
+		m.keep(min(m.keepAlive, keepAliveAgain))
+	case cmd == cmdRoster:
+		m.resyncFailed()
+	case (cmd == cmdGet || cmd == cmdHangUp || cmd == cmdKeepAlive) && gone(err):
 		m.end(nil)
 	default:
 		// A hang-up that is refused ends the call here all the same: its
@@ -194,15 +215,21 @@ func (m *machine) fail(cmd command, err error) {
 // notice obeys what the cloud tells, once per message id. Nothing that it
 // tells before we asked it for anything can be about this call.
 func (m *machine) notice(n Notice) {
-	stale := n.Kind == EventParticipants && n.Sequence != 0 && n.Sequence < m.roster
-	if m.state == StateNew || stale || n.ID != "" && !m.seen.add(n.ID, struct{}{}, seenNotices) {
+	rings := m.direction == DirectionIncoming && n.Kind == EventDisconnected
+	if m.state == StateNew && !rings || m.stale(n) || n.ID != "" && !m.seen.add(n.ID, struct{}{}, seenNotices) {
 		m.do(ignore{n})
 		return
 	}
 	m.do(tellNotice{n})
 	switch n.Kind {
-	case EventConnected:
-		m.advance(StateConnected)
+	case EventConnecting:
+		m.advance(StateConnecting)
+	case EventConnected, EventPhase:
+		m.phased(n.Phase)
+	case EventDisconnecting:
+		m.advance(StateDisconnecting)
+	case EventTone:
+		m.do(tellTone{n.Tone})
 	case EventDisconnected:
 		m.endBy("call", n)
 	case EventCreateFailed:
@@ -210,8 +237,7 @@ func (m *machine) notice(n Notice) {
 	case EventAnswerFailed:
 		m.endBy("answer", n)
 	case EventParticipants:
-		m.roster = max(m.roster, n.Sequence)
-		m.do(tellRoster{n.Participants})
+		m.rostered(n)
 	case EventMediaFailed:
 		m.do(tellMedia{m.up, m.errorOf("media", n)})
 	}
@@ -237,6 +263,8 @@ func (m *machine) turn(ev mediaTurned) {
 	m.up = ev.up
 	m.do(tellMedia(ev))
 	if m.up {
+		m.carried = true
+		m.disarm(timerMedia)
 		m.disarm(timerProbe)
 	} else {
 		m.probe(probeEvery)
@@ -275,17 +303,18 @@ func (m *machine) fire(t timer) {
 		m.decline(decided{cmd: cmdReject})
 	case timerProbe:
 		m.do(post{cmd: cmdGet, callID: m.conn.CallID})
+	case timerKeepAlive:
+		m.do(post{cmd: cmdKeepAlive, callID: m.conn.CallID})
+	case timerResync:
+		m.askRoster()
+	case timerPhase:
+		m.do(post{cmd: cmdGet, callID: m.conn.CallID})
+	case timerMedia:
+		m.lackMedia()
 	case timerEnd:
 		m.end(nil)
 	case timerDrain:
 		m.close()
-	}
-}
-
-// probe asks after the call in d, if it is one to ask after.
-func (m *machine) probe(d time.Duration) {
-	if m.conn.CallID != "" && !m.up && m.state < StateDisconnecting {
-		m.arm(timerProbe, d)
 	}
 }
 
@@ -305,8 +334,13 @@ func (m *machine) advance(s CallState) {
 // enter moves to a higher state.
 func (m *machine) enter(s CallState) {
 	m.state = s
-	if s >= StateDisconnecting {
-		m.disarm(timerProbe)
+	switch {
+	case s == StateConnected:
+		m.awaitMedia()
+	case s >= StateDisconnecting:
+		for _, t := range []timer{timerProbe, timerKeepAlive, timerResync, timerPhase, timerMedia} {
+			m.disarm(t)
+		}
 	}
 	m.do(tellState{s})
 }

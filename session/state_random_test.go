@@ -132,7 +132,7 @@ func (s *simulation) result(ok bool) event {
 	cmd := s.flying[i]
 	s.flying = append(s.flying[:i], s.flying[i+1:]...)
 	if ok {
-		return succeeded{cmd, connection(CallState(rapid.IntRange(int(StateNew), int(StateDisconnected)).Draw(s.t, "state")))}
+		return succeeded{cmd: cmd, conn: connection(CallState(rapid.IntRange(int(StateNew), int(StateDisconnected)).Draw(s.t, "state")))}
 	}
 	return failed{cmd, rapid.SampledFrom([]error{errRefused, errGone, errors.New("reset")}).Draw(s.t, "err")}
 }

@@ -12,7 +12,7 @@ import (
 
 var (
 	t0         = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
-	timerNames = [timers]string{"answer", "probe", "end", "drain"}
+	timerNames = [timers]string{"answer", "probe", "end", "drain", "keep alive", "resync", "phase", "media"}
 	errRefused = &Error{Cloud: "fake", Op: "x", Status: 503, Code: "Busy"}
 	errGone    = &Error{Cloud: "fake", Op: "x", Status: 404, Code: "8522"}
 )
@@ -47,6 +47,12 @@ func say(a action) string {
 		return fmt.Sprintf("media up=%v err=%v", a.up, a.err != nil)
 	case tellNotice:
 		return "notice " + a.Type
+	case tellPhase:
+		return "phase " + a.phase.String()
+	case tellLobby:
+		return fmt.Sprintf("lobby %v", a.waits)
+	case tellTone:
+		return "tone " + string(a.tone)
 	case ignore:
 		return "ignore " + a.ID
 	case drainMedia:
@@ -82,7 +88,7 @@ func TestMachine(t *testing.T) {
 		{opened{}, "connecting, post create"},
 	}
 	connected := append(connecting[:2:2],
-		line{succeeded{cmdCreate, connection(StateConnecting)}, "bind c1, arm probe 30s"},
+		line{succeeded{cmd: cmdCreate, conn: connection(StateConnecting)}, "bind c1, arm probe 30s"},
 		line{noticed{Notice{Kind: EventConnected, ID: "1", Type: "C"}}, "notice C, connected"})
 	ringing := []line{{rang{}, "arm answer 15s"}}
 	ended := line{drained{}, "close, finish"}
@@ -111,7 +117,7 @@ func TestMachine(t *testing.T) {
 		{name: "incoming answered", first: ringing, rest: []line{
 			{decided{cmd: cmdAnswer}, "open"},
 			{opened{}, "connecting, post answer"},
-			{succeeded{cmdAnswer, connection(StateConnected)}, "bind c1, arm probe 30s, connected"},
+			{succeeded{cmd: cmdAnswer, conn: connection(StateConnected)}, "bind c1, arm probe 30s, connected"},
 			{noticed{Notice{Kind: EventConnected, Type: "C"}}, "notice C"},
 			{decided{cmd: cmdReject}, ""},
 		}},
@@ -161,7 +167,7 @@ func TestMachine(t *testing.T) {
 		{name: "hung up before the response", in: DirectionOutgoing, first: connecting, rest: []line{
 			{hangUpAsked{}, "disconnecting"},
 			{hangUpAsked{forEveryone: true}, ""},
-			{succeeded{cmdCreate, connection(StateConnected)}, "bind c1, post hang up c1 everyone"},
+			{succeeded{cmd: cmdCreate, conn: connection(StateConnected)}, "bind c1, post hang up c1 everyone"},
 			{succeeded{cmd: cmdHangUp}, "arm end 5s"},
 			{fired{timerEnd}, "disconnected, drain, arm drain 1s"},
 			{fired{timerDrain}, "close, finish"},
@@ -197,17 +203,17 @@ func TestMachine(t *testing.T) {
 		{name: "told before the response", in: DirectionOutgoing, first: connecting, rest: []line{
 			{mediaTurned{up: true}, "media up=true err=false"},
 			{noticed{Notice{Kind: EventConnected, ID: "1", Type: "C"}}, "notice C, connected"},
-			{succeeded{cmdCreate, connection(StateConnecting)}, "bind c1"},
+			{succeeded{cmd: cmdCreate, conn: connection(StateConnecting)}, "bind c1"},
 			{noticed{Notice{Kind: EventConnected, ID: "1", Type: "C"}}, "ignore 1"},
 		}},
 		{name: "callee does not answer", in: DirectionOutgoing, first: connecting, rest: []line{
-			{succeeded{cmdCreate, connection(StateConnecting)}, "bind c1, arm probe 30s"},
+			{succeeded{cmd: cmdCreate, conn: connection(StateConnecting)}, "bind c1, arm probe 30s"},
 			{noticed{Notice{Kind: EventCreateFailed, Type: "F", Code: 408, SubCode: 10004}}, "notice F, disconnected, drain, arm drain 1s"},
 			{noticed{Notice{Kind: EventDisconnected, Type: "D", Code: 500}}, "notice D"},
 			ended,
 		}, err: `fake: create: HTTP 408, code "", subcode 10004: `},
 		{name: "callee does not answer and we gave up", in: DirectionOutgoing, first: connecting, rest: []line{
-			{succeeded{cmdCreate, connection(StateConnecting)}, "bind c1, arm probe 30s"},
+			{succeeded{cmd: cmdCreate, conn: connection(StateConnecting)}, "bind c1, arm probe 30s"},
 			{hangUpAsked{}, "disconnecting, post hang up c1"},
 			{noticed{Notice{Kind: EventCreateFailed, Type: "F", Code: 487}}, "notice F, disconnected, drain, arm drain 1s"},
 			ended,
@@ -215,7 +221,7 @@ func TestMachine(t *testing.T) {
 		{name: "answer failed later", first: ringing, rest: []line{
 			{decided{cmd: cmdAnswer}, "open"},
 			{opened{}, "connecting, post answer"},
-			{succeeded{cmdAnswer, connection(StateConnecting)}, "bind c1, arm probe 30s"},
+			{succeeded{cmd: cmdAnswer, conn: connection(StateConnecting)}, "bind c1, arm probe 30s"},
 			{noticed{Notice{Kind: EventAnswerFailed, Type: "F", Code: 400}}, "notice F, disconnected, drain, arm drain 1s"},
 			ended,
 		}, err: `fake: answer: HTTP 400, code "", subcode 0: `},
@@ -237,7 +243,7 @@ func TestMachine(t *testing.T) {
 			{failed{cmdGet, errRefused}, "arm probe 30s"},
 			{fired{timerProbe}, "post get c1"},
 			{mediaTurned{up: true}, "media up=true err=false"},
-			{succeeded{cmdGet, connection(StateConnected)}, ""},
+			{succeeded{cmd: cmdGet, conn: connection(StateConnected)}, ""},
 			{noticed{Notice{Kind: EventMediaStarted, Type: "MS"}}, "notice MS"},
 		}},
 		{name: "the end was lost: 404", in: DirectionOutgoing, first: connected, rest: []line{
@@ -247,19 +253,19 @@ func TestMachine(t *testing.T) {
 		}},
 		{name: "the end was lost: disconnected", in: DirectionOutgoing, first: connected, rest: []line{
 			{fired{timerProbe}, "post get c1"},
-			{succeeded{cmdGet, connection(StateDisconnected)}, "arm probe 30s, disconnected, drain, arm drain 1s"},
+			{succeeded{cmd: cmdGet, conn: connection(StateDisconnected)}, "arm probe 30s, disconnected, drain, arm drain 1s"},
 			ended,
 		}},
 		{name: "the cloud is disconnecting", in: DirectionOutgoing, first: connected, rest: []line{
 			{fired{timerProbe}, "post get c1"},
-			{succeeded{cmdGet, connection(StateDisconnecting)}, "arm probe 30s, disconnecting, arm end 5s"},
+			{succeeded{cmd: cmdGet, conn: connection(StateDisconnecting)}, "arm probe 30s, disconnecting, arm end 5s"},
 			{hangUpAsked{}, ""},
 			{noticed{Notice{Kind: EventConnected, Type: "C"}}, "notice C"},
 			{fired{timerEnd}, "disconnected, drain, arm drain 1s"},
 			ended,
 		}},
 		{name: "the create call was over at once", in: DirectionOutgoing, first: connecting, rest: []line{
-			{succeeded{cmdCreate, connection(StateDisconnected)}, "bind c1, arm probe 30s, disconnected, drain, arm drain 1s"},
+			{succeeded{cmd: cmdCreate, conn: connection(StateDisconnected)}, "bind c1, arm probe 30s, disconnected, drain, arm drain 1s"},
 			ended,
 		}},
 	}
