@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -115,8 +116,15 @@ func (e *endpoint) serve(w http.ResponseWriter, r *http.Request) {
 		e.refuse(w, status, text)
 		return
 	}
+	if text := foreign(r.Header, e.stream.Contexts); text != "" {
+		e.refuse(w, http.StatusForbidden, text)
+		return
+	}
 	c := newConn(e)
 	c.callID = r.Header.Get("x-ms-call-connection-id")
+	if id := e.stream.Contexts.CallID; id != "" && strings.EqualFold(c.callID, id) {
+		c.callID = "" // the blob's name of the call is as good as none
+	}
 	if status, text := e.takeOver(c); status != 0 {
 		e.refuse(w, status, text)
 		return
@@ -170,6 +178,19 @@ func (s *Server) verify(r *http.Request) error {
 		return errNoVerify
 	}
 	return s.cfg.Verify(r)
+}
+
+// foreign tells which context of a media session configuration a connection
+// names that was not issued, "" if none.
+func foreign(h http.Header, issued transport.Contexts) string {
+	for _, c := range []struct{ header, id string }{
+		{"x-mixminus-render", issued.Render}, {"x-mixminus-source", issued.Source},
+	} {
+		if named := h.Get(c.header); named != "" && (c.id == "" || !strings.EqualFold(named, c.id)) {
+			return c.header + " names a context that was not issued"
+		}
+	}
+	return ""
 }
 
 // takeOver makes c the endpoint's connection. A newer connection wins: the

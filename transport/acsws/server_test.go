@@ -289,6 +289,12 @@ func TestRefusals(t *testing.T) {
 	r.ep.Drain()
 	require.Equal(t, 401, r.refused(r.ep.URL(), good), "the call has ended")
 
+	for header, id := range map[string]string{"x-mixminus-render": "x", "x-mixminus-source": "x"} {
+		none := newRig(t, Config{}, engine.LegConfig{}, transport.Stream{})
+		require.Equal(t, 403, none.refused(none.ep.URL(), http.Header{header: {id}}), "%s: none was issued", header)
+		require.EqualValues(t, 1, none.ep.Stats().Refused)
+	}
+
 	closed := newRig(t, Config{}, engine.LegConfig{}, transport.Stream{})
 	closed.server.cfg.Insecure = false
 	require.Equal(t, 401, closed.refused(closed.ep.URL(), nil), "no verifier: fails closed")
@@ -539,4 +545,27 @@ func TestAllocations(t *testing.T) {
 		tap.TryRead(&f)
 	})
 	require.LessOrEqual(t, n, 1.0)
+}
+
+// TestContexts: a connection may name the ids of the blob, and no others.
+func TestContexts(t *testing.T) {
+	issued := transport.Contexts{CallID: "1B69B141-7f1a-4033-9c34-202737190a20", Render: "14778cc4-f54c-43c7-989f-9092e34ef784", Source: "a5dcfc9b-5a54-48ef-86f5-1fdd8508741a"}
+	r := newRig(t, Config{}, engine.LegConfig{}, transport.Stream{Bidirectional: true, Contexts: issued})
+	header := func(call, render, source string) http.Header {
+		h := http.Header{}
+		for name, id := range map[string]string{"x-ms-call-connection-id": call, "x-mixminus-render": render, "x-mixminus-source": source} {
+			if id != "" {
+				h.Set(name, id)
+			}
+		}
+		return h
+	}
+	require.Equal(t, 403, r.refused(r.ep.URL(), header(issued.CallID, issued.Source, "")))
+	require.Equal(t, 403, r.refused(r.ep.URL(), header(issued.CallID, issued.Render, issued.Render)))
+	r.ep.Bind("graph-call")
+	require.Equal(t, 403, r.refused(r.ep.URL(), header("another", issued.Render, issued.Source)))
+	require.EqualValues(t, 3, r.ep.Stats().Refused)
+	r.dial(header(strings.ToLower(issued.CallID), strings.ToUpper(issued.Render), issued.Source))
+	r.dial(header("graph-call", issued.Render, ""))
+	require.EqualValues(t, 2, r.ep.Stats().Connections)
 }
