@@ -32,7 +32,7 @@ type operation struct {
 type request struct {
 	version string
 	body    []byte
-	call    *Call // for operations of a call
+	call    *acsCall // for operations of a call
 }
 
 // operations are those of Call Automation that the emulator has, in both
@@ -195,7 +195,7 @@ func (s *Server) answer(req *request) (*response, func()) {
 	if c == nil {
 		return refuse(notFound("Incoming call"))
 	}
-	if bad := c.decide(&o, Result{}); bad != nil {
+	if bad := c.answer(&o, Result{}); bad != nil {
 		return refuse(bad)
 	}
 	return c.accepted(http.StatusOK, req.version)
@@ -203,7 +203,7 @@ func (s *Server) answer(req *request) (*response, func()) {
 
 // accepted is the response to create and answer. With the fault MediaFirst it
 // waits for the media.
-func (c *Call) accepted(status int, version string) (*response, func()) {
+func (c *acsCall) accepted(status int, version string) (*response, func()) {
 	if c.hasFault(MediaFirst) {
 		select {
 		case <-c.mediaTried:
@@ -238,7 +238,7 @@ func (s *Server) decline(context string, why Result) (*response, func()) {
 	if c == nil {
 		return refuse(notFound("Incoming call"))
 	}
-	if bad := c.decide(nil, why); bad != nil {
+	if bad := c.answer(nil, why); bad != nil {
 		return refuse(bad)
 	}
 	return newResponse(http.StatusNoContent, nil), func() {}

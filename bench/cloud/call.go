@@ -2,8 +2,8 @@ package cloud
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -54,31 +54,26 @@ type Call struct {
 	// Static after construction.
 	server         *Server
 	id             string
-	serverCallID   string
-	correlationID  string
-	subscriptionID string
-	incomingToken  string // incomingCallContext; empty for outgoing calls
 	direction      Direction
-	caller         identifier // incoming calls
-	callerName     string
-	bot            identifier
+	subscriptionID string // of the media
 	callee         Callee // outgoing calls
+	side           side
 	events         *eventQueue
 	ctx            context.Context // done at the end of the call
 	cancel         context.CancelFunc
 
 	// Closed once, by whoever makes it happen.
-	answered   chan struct{} // order is set
+	answered   chan struct{} // asked is set
 	responded  chan struct{} // the response of create or answer was sent
 	mediaTried chan struct{} // the first dial has been decided
 	ended      chan struct{} // result is set
 	done       chan struct{} // nothing of the call runs any more
 
-	// order is written before answered is closed, and not after.
-	order order
+	responding sync.Once // closes responded
 
-	// Owned by the call's goroutine.
-	sequence int // of ParticipantsUpdated
+	// asked is the media that the bot asked for, nil if none. It is written
+	// before answered is closed, and after that only by stream.begin, under mu.
+	asked *mediaOptions
 
 	mu      sync.Mutex
 	state   callState
@@ -92,9 +87,30 @@ type Call struct {
 	bad     map[string]int // messages that were not understood, by reason
 }
 
+// side is a cloud's part in a call: its signalling. The methods are called
+// from the call's goroutine, but for those that say otherwise.
+type side interface {
+	// stands tells the bot that the call is connected, and returns when media
+	// may flow: false if the call ended before.
+	stands() bool
+	// streaming tells the bot what became of its media.
+	streaming(streamReport)
+	// goodbye tells the bot how the call ended. connected: it stood before.
+	goodbye(connected bool)
+	// upgrade is what the media's dial carries. It may be called from any
+	// goroutine.
+	upgrade() http.Header
+	// streamID is the participantRawID of a speaker. It may be called from any
+	// goroutine.
+	streamID(speaker int) string
+	// describe adds to the call's log. It is called with Call.mu held, from
+	// any goroutine.
+	describe(*Log)
+}
+
 func (s *Server) newCall(id string, d Direction, script Script) *Call {
 	c := &Call{
-		server: s, id: id, correlationID: uuid.NewString(), subscriptionID: uuid.NewString(),
+		server: s, id: id, subscriptionID: uuid.NewString(),
 		direction: d, events: newEventQueue(),
 		answered: make(chan struct{}), responded: make(chan struct{}), mediaTried: make(chan struct{}),
 		ended: make(chan struct{}), done: make(chan struct{}),
@@ -102,7 +118,6 @@ func (s *Server) newCall(id string, d Direction, script Script) *Call {
 		playout: playout{prebuffer: samplesIn(s.jitterBuffer())},
 		bad:     map[string]int{},
 	}
-	c.serverCallID = base64.RawURLEncoding.EncodeToString([]byte(s.URL() + "/conversations/" + uuid.NewString()))
 	c.ctx, c.cancel = context.WithCancel(s.ctx)
 	return c
 }
@@ -181,27 +196,22 @@ func (c *Call) faultsOf(event string) []Fault {
 	return slices.DeleteFunc(slices.Clone(c.faults), func(f Fault) bool { return !f.befalls(event) })
 }
 
-// decide answers the ringing call (o is not nil), or ends it for that reason.
-func (c *Call) decide(o *order, why Result) *refusal {
+// decide answers the ringing call, of which accept makes what the answer says,
+// or ends it for that reason if accept is nil. False: it does not ring.
+func (c *Call) decide(accept func(), why Result) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.state == stateEnded:
-		return notFound("Incoming call")
 	case c.state != stateRinging:
-		return wrongState("The incoming call was answered already.")
-	case o == nil:
+		return false
+	case accept == nil:
 		c.endLocked(why)
-		return nil
+		return true
 	}
-	c.order = *o
-	c.order.source, c.order.targets, c.order.displayName = &c.caller, []identifier{c.bot}, c.callerName
-	if o.answeredBy == nil && c.bot.CommunicationUser != nil {
-		c.order.answeredBy = c.bot.CommunicationUser
-	}
+	accept()
 	c.state = stateConnecting
 	close(c.answered)
-	return nil
+	return true
 }
 
 // end ends the call; the first reason counts.
@@ -226,44 +236,23 @@ func (c *Call) endLocked(why Result) {
 }
 
 // responseSent is called when the bot knows of the call.
-func (c *Call) responseSent() { close(c.responded) }
-
-// properties are the call's at this moment.
-func (c *Call) properties() properties {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	p := properties{
-		callConnectionID: c.id, serverCallID: c.serverCallID, correlationID: c.correlationID,
-		source: c.order.source, callerID: c.order.callerID, displayName: c.order.displayName,
-		targets: c.order.targets, state: stateNames[c.state], callbackURI: c.order.callbackURI,
-		streaming: c.media.up,
-	}
-	if c.order.answeredBy != nil {
-		p.answeredBy = c.order.answeredBy.ID
-	}
-	if c.order.media != nil {
-		p.subscriptionID = c.subscriptionID
-	}
-	return p
-}
+func (c *Call) responseSent() { c.responding.Do(func() { close(c.responded) }) }
 
 // run is the life of the call, on a goroutine of its own.
 func (c *Call) run() {
 	defer close(c.done)
 	defer c.server.retire(c)
 	defer c.cancel()
-	if c.direction == Incoming && !c.ring() {
-		return
-	}
 	var events sync.WaitGroup
 	events.Go(c.eventLoop)
-	connected := c.connect()
+	connected := (c.direction == Outgoing || c.ring()) && c.connect()
 	var stream *stream
-	if connected {
+	if connected && c.side.stands() {
 		stream = c.perform()
 		stream.hangUp()
 	}
-	c.sayGoodbye(connected)
+	c.responseSent() // whoever did not answer knows all there is to know
+	c.side.goodbye(connected)
 	c.events.close()
 	if stream != nil {
 		stream.wait()
@@ -283,7 +272,7 @@ func (c *Call) ring() bool {
 		return true
 	case <-c.ended:
 	case <-t.C:
-		if c.decide(nil, resultMissed) != nil {
+		if !c.decide(nil, resultMissed) {
 			return c.ring() // the bot decided in the last moment
 		}
 	}
@@ -323,37 +312,4 @@ func (c *Call) connect() bool {
 	}
 	c.state = stateConnected
 	return true
-}
-
-// sayGoodbye tells the bot how the call ended. After CallDisconnected a call
-// has no more events.
-func (c *Call) sayGoodbye(connected bool) {
-	c.mu.Lock()
-	result := c.result
-	c.mu.Unlock()
-	data := eventData{OperationContext: c.order.operationContext, ResultInformation: &result}
-	switch {
-	case connected:
-	case c.direction == Incoming:
-		c.emit("AnswerFailed", data, "")
-	default:
-		c.emit("CreateCallFailed", data, "")
-	}
-	c.emit("CallDisconnected", data, "")
-}
-
-// parties are all who are in the call, the bot first.
-func (c *Call) parties() []identifier {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var ids []identifier
-	if c.direction == Incoming {
-		ids = append(ids, c.order.targets...)
-	} else if c.order.source != nil {
-		ids = append(ids, *c.order.source)
-	}
-	for _, a := range c.stage.actors {
-		ids = append(ids, identityOf(a.ID))
-	}
-	return ids
 }

@@ -79,13 +79,13 @@ func (s *Server) Ring(ctx context.Context, r Ring) (*Call, error) {
 	}
 	from = cmp.Or(from, s.newUser())
 	to := cmp.Or(r.To, s.newUser())
-	c := s.newCall(uuid.NewString(), Incoming, s.cast(r.Script, from))
+	c := s.newACSCall(uuid.NewString(), Incoming, s.cast(r.Script, from))
 	c.caller, c.bot, c.callerName = identityOf(from), identityOf(to), r.DisplayName
 	if len(r.Script.Speakers) > 0 {
 		c.callerName = cmp.Or(c.callerName, r.Script.Speakers[0].Name)
 	}
 	c.incomingToken = newContext()
-	if refused := s.admit(c); refused != nil {
+	if refused := s.admit(c.Call); refused != nil {
 		return nil, fmt.Errorf("cloud: ring: %w", refused)
 	}
 	_, err := s.notify(ctx, endpoint, "Notification", gridEvent{
@@ -100,7 +100,7 @@ func (s *Server) Ring(ctx context.Context, r Ring) (*Call, error) {
 		c.end(resultMissed)
 		return nil, fmt.Errorf("cloud: ring: %w", err)
 	}
-	return c, nil
+	return c.Call, nil
 }
 
 // newContext returns an incomingCallContext: opaque, but in the look of a
@@ -149,8 +149,8 @@ func (s *Server) admit(c *Call) *refusal {
 	}
 	s.liveCalls++
 	s.calls[c.id] = c
-	if c.incomingToken != "" {
-		s.tokens[c.incomingToken] = c
+	if acs, ok := c.side.(*acsCall); ok && acs.incomingToken != "" {
+		s.tokens[acs.incomingToken] = acs
 	}
 	s.wg.Go(c.run)
 	return nil
@@ -161,7 +161,9 @@ func (s *Server) retire(c *Call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.liveCalls--
-	delete(s.tokens, c.incomingToken)
+	if acs, ok := c.side.(*acsCall); ok {
+		delete(s.tokens, acs.incomingToken)
+	}
 	s.ended = append(s.ended, c.id)
 	if len(s.ended) > maxEndedCalls {
 		delete(s.calls, s.ended[0])
@@ -169,16 +171,16 @@ func (s *Server) retire(c *Call) {
 	}
 }
 
-func (s *Server) newOutgoing(o order) (*Call, *refusal) {
+func (s *Server) newOutgoing(o order) (*acsCall, *refusal) {
 	id := uuid.NewString()
 	callee := s.calleeFor(id, o)
 	if err := callee.Script.Validate(); err != nil {
 		return nil, &refusal{status: http.StatusInternalServerError, code: "500", message: err.Error()}
 	}
-	c := s.newCall(id, Outgoing, s.cast(callee.Script, o.targets[0].rawID()))
-	c.callee, c.order, c.state = callee, o, stateConnecting
+	c := s.newACSCall(id, Outgoing, s.cast(callee.Script, o.targets[0].rawID()))
+	c.callee, c.order, c.asked, c.state = callee, o, o.media, stateConnecting
 	close(c.answered)
-	if refused := s.admit(c); refused != nil {
+	if refused := s.admit(c.Call); refused != nil {
 		return nil, refused
 	}
 	return c, nil
@@ -226,9 +228,13 @@ func (s *Server) Calls() []*Call {
 }
 
 // live returns a call that the bot can act on, or nil.
-func (s *Server) live(id string) *Call {
-	c := s.Call(id)
-	if c == nil {
+func (s *Server) live(id string) *acsCall {
+	call := s.Call(id)
+	if call == nil {
+		return nil
+	}
+	c, ok := call.side.(*acsCall)
+	if !ok {
 		return nil
 	}
 	c.mu.Lock()
@@ -240,7 +246,7 @@ func (s *Server) live(id string) *Call {
 }
 
 // ringing returns the incoming call of that context, or nil.
-func (s *Server) ringing(context string) *Call {
+func (s *Server) ringing(context string) *acsCall {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.tokens[context]

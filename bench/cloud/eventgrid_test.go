@@ -24,7 +24,7 @@ func TestIncomingCallEvent(t *testing.T) {
 	require.Equal(t, map[string]any{
 		"from":         map[string]any{"kind": "phoneNumber", "rawId": "4:+14255550100", "phoneNumber": map[string]any{"value": "+14255550100"}},
 		"to":           map[string]any{"kind": "communicationUser", "rawId": "8:acs:me", "communicationUser": map[string]any{"id": "8:acs:me"}},
-		"serverCallId": call.serverCallID, "callerDisplayName": "Ann", "incomingCallContext": token, "correlationId": call.correlationID,
+		"serverCallId": call.Log().ServerCallID, "callerDisplayName": "Ann", "incomingCallContext": token, "correlationId": call.Log().CorrelationID,
 	}, data)
 	require.Greater(t, len(token), 2000)
 	require.Len(t, strings.Split(token, "."), 3, "looks like a JWT")

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/mixminus/mixminus/engine/pcm"
 )
 
 const (
@@ -71,7 +72,7 @@ type participantModel struct {
 var known2022 = map[string]bool{"CallConnected": true, "CallDisconnected": true, "ParticipantsUpdated": true}
 
 // event shapes an event for the version that its call was made with.
-func (c *Call) event(name string, data eventData, now time.Time) cloudEvent {
+func (c *acsCall) event(name string, data eventData, now time.Time) cloudEvent {
 	path := "calling/callConnections/" + c.id
 	data.CallConnectionID, data.ServerCallID, data.CorrelationID = c.id, c.serverCallID, c.correlationID
 	if c.order.version == version2022 {
@@ -91,7 +92,7 @@ func (c *Call) event(name string, data eventData, now time.Time) cloudEvent {
 }
 
 // roster is the data of ParticipantsUpdated.
-func (c *Call) roster(ids []identifier) eventData {
+func (c *acsCall) roster(ids []identifier) eventData {
 	if c.order.version == version2022 {
 		flat := make([]identifier, len(ids))
 		for i, id := range ids {
@@ -109,21 +110,34 @@ func (c *Call) roster(ids []identifier) eventData {
 
 // emit queues an event for delivery to uri, or to the call's own callback if
 // that is empty. It must only be called from the call's goroutine.
-func (c *Call) emit(name string, data eventData, uri string) {
+func (c *acsCall) emit(name string, data eventData, uri string) {
 	if c.order.version == version2022 && !known2022[name] {
 		return
 	}
 	if uri == "" {
 		uri = c.order.callbackURI
 	}
-	c.events.add(posting{name: name, uri: uri, event: c.event(name, data, time.Now())}, c.faultsOf(name))
+	e := c.event(name, data, time.Now())
+	c.events.add(posting{
+		log: EventLog{Type: e.Type, ID: e.ID, Time: e.Time, Data: marshal(data)},
+		uri: uri, body: marshal([]cloudEvent{e}), bearer: c.server.issuer.authorization,
+	}, c.faultsOf(name))
 }
 
 // posting is an event on its way.
 type posting struct {
-	name, uri string
-	event     cloudEvent
-	token     *Fault // what is wrong with its token
+	log    EventLog // its beginning
+	uri    string
+	header http.Header // besides Content-Type and Authorization
+	body   []byte
+	// bearer makes the Authorization of one attempt.
+	bearer func(now time.Time, life time.Duration, flawed bool, flaw TokenFlaw) string
+	// answered, if not nil, gets the response that accepted it, or the last
+	// one that did not.
+	answered func(status int, body []byte)
+
+	token *Fault        // what is wrong with its token
+	late  time.Duration // by which it is delivered later
 }
 
 // eventQueue delivers a call's events, one after the other.
@@ -150,10 +164,15 @@ func (q *eventQueue) add(p posting, faults []Fault) {
 	copies, hold := 1, false
 	for _, f := range faults {
 		switch f.Kind {
+		case DropEvent:
+			q.dropped++
+			return
 		case DuplicateEvent:
 			copies++
 		case DelayEvent:
 			hold = true
+		case LateEvent:
+			p.late += time.Duration(f.Slots) * pcm.FrameDuration
 		case BadEventToken:
 			p.token = &f
 		}
@@ -234,36 +253,53 @@ func (c *Call) eventLoop() {
 	}
 }
 
-// deliver posts an event, as an array of one, with a token of its own for each
-// attempt.
+// deliver posts an event, with a token of its own for each attempt.
 func (s *Server) deliver(ctx context.Context, p posting) EventLog {
-	entry := EventLog{Type: p.event.Type, ID: p.event.ID, Time: p.event.Time, Data: marshal(p.event.Data)}
-	body := marshal([]cloudEvent{p.event})
+	entry := p.log
+	if p.late > 0 {
+		sleep(ctx, p.late)
+	}
 	pause := s.scaled(eventBackoff)
 	for {
 		entry.Attempts++
-		header := http.Header{"Content-Type": {"application/json; charset=utf-8"}}
-		var flaw TokenFlaw
-		if p.token != nil {
-			flaw = p.token.Token
-		}
-		if token := s.issuer.authorization(time.Now(), eventTokenLife, p.token != nil, flaw); token != "" {
-			header.Set("Authorization", token)
-		}
-		status, _, err := s.post(ctx, p.uri, header, body)
+		status, answer, err := s.post(ctx, p.uri, p.headerNow(), p.body)
 		entry.Status, entry.Error = status, ""
 		if err == nil && status/100 == 2 {
+			p.tell(status, answer)
 			return entry
 		}
 		entry.Error = fmt.Sprintf("HTTP %d", status)
 		if err != nil {
 			entry.Error = err.Error()
 		}
-		s.log.Warn("cloud: callback refused", "event", p.event.Type, "attempt", entry.Attempts, "error", entry.Error)
+		s.log.Warn("cloud: callback refused", "event", p.log.Type, "attempt", entry.Attempts, "error", entry.Error)
 		if entry.Attempts == eventAttempts || !sleep(ctx, pause) {
+			p.tell(status, answer)
 			return entry
 		}
 		pause *= 2
+	}
+}
+
+func (p *posting) headerNow() http.Header {
+	header := p.header.Clone()
+	if header == nil {
+		header = http.Header{}
+	}
+	header.Set("Content-Type", "application/json; charset=utf-8")
+	var flaw TokenFlaw
+	if p.token != nil {
+		flaw = p.token.Token
+	}
+	if token := p.bearer(time.Now(), eventTokenLife, p.token != nil, flaw); token != "" {
+		header.Set("Authorization", token)
+	}
+	return header
+}
+
+func (p *posting) tell(status int, answer []byte) {
+	if p.answered != nil {
+		p.answered(status, answer)
 	}
 }
 

@@ -55,7 +55,7 @@ func TestEventShapes(t *testing.T) {
 		}
 		return m
 	}
-	bot := call.properties().targets[0].RawID
+	bot := call.side.(*acsCall).properties().targets[0].RawID
 	user := func(id string) map[string]any {
 		return map[string]any{"kind": "communicationUser", "rawId": id, "communicationUser": map[string]any{"id": id}}
 	}

@@ -54,6 +54,11 @@ const (
 	DuplicateEvent FaultKind = "duplicate-event"
 	// DelayEvent: the event is delivered after the one that follows it.
 	DelayEvent FaultKind = "delay-event"
+	// LateEvent: the event, and with it those behind it, is delivered Slots
+	// slots later.
+	LateEvent FaultKind = "late-event"
+	// DropEvent: the event is never delivered.
+	DropEvent FaultKind = "drop-event"
 	// BadEventToken: the callback carries a token with the flaw Token.
 	BadEventToken FaultKind = "bad-event-token"
 )
@@ -99,7 +104,7 @@ func (f Fault) validate(speakers int) error {
 			return nil
 		}
 		return fmt.Errorf("token: %q: want signature, expired, audience, issuer or missing", f.Token)
-	case Reconnect, Stall, MediaFirst, EventsFirst, DuplicateEvent, DelayEvent:
+	case Reconnect, Stall, MediaFirst, EventsFirst, DuplicateEvent, DelayEvent, LateEvent, DropEvent:
 		return nil
 	}
 	return fmt.Errorf("kind: %q is not one", f.Kind)

@@ -16,8 +16,9 @@ import (
 // Slots are 20 ms; positions and counts of samples are at 16 kHz. Slot 0 and
 // position 0 are the start of the media.
 type Log struct {
-	ID               string    `json:"id"` // callConnectionId
-	ServerCallID     string    `json:"server_call_id"`
+	ID               string    `json:"id"`    // callConnectionId; the call's id at Graph
+	Cloud            string    `json:"cloud"` // "acs" or "graph"
+	ServerCallID     string    `json:"server_call_id,omitempty"`
 	CorrelationID    string    `json:"correlation_id"`
 	Direction        Direction `json:"direction"`
 	APIVersion       string    `json:"api_version,omitempty"`
@@ -55,7 +56,10 @@ type Log struct {
 // SpeakerLog is what one speaker said.
 type SpeakerLog struct {
 	RawID string `json:"raw_id"`
-	Name  string `json:"name,omitempty"`
+	// StreamID is what names the speaker on the media's socket: RawID at ACS,
+	// at Graph the media source id (MSI) in decimal.
+	StreamID string `json:"stream_id"`
+	Name     string `json:"name,omitempty"`
 	// Clip holds the samples exactly as they should be heard: whole slots,
 	// gain applied. It is said from slot Start on, and Loops times again
 	// (Forever: always) with Pause slots between.
@@ -249,9 +253,7 @@ func (c *Call) log(now time.Time, withPCM bool) *Log {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	l := &Log{
-		ID: c.id, ServerCallID: c.serverCallID, CorrelationID: c.correlationID, Direction: c.direction,
-		APIVersion: c.order.version, OperationContext: c.order.operationContext,
-		State: stateNames[c.state], Ended: c.state == stateEnded, Result: c.result, Script: c.stage.script.Name,
+		ID: c.id, Direction: c.direction, State: stateNames[c.state], Ended: c.state == stateEnded, Result: c.result, Script: c.stage.script.Name,
 		Start: c.media.start, Slots: c.media.slots, Connections: slices.Clone(c.media.connections),
 		Keys: slices.Clone(c.media.keys), Bad: maps.Clone(c.bad), Faults: slices.Clone(c.faults),
 		Playout: c.playout.log(c.media.position(now), withPCM),
@@ -259,15 +261,16 @@ func (c *Call) log(now time.Time, withPCM bool) *Log {
 	if c.state == stateRinging {
 		l.State = "ringing"
 	}
+	c.side.describe(l)
 	for i := range c.stage.actors {
 		a := &c.stage.actors[i]
-		sp := SpeakerLog{RawID: a.ID, Name: a.Name, Start: a.start, Loops: a.Loops, Pause: a.Pause}
+		sp := SpeakerLog{RawID: a.ID, StreamID: c.side.streamID(i), Name: a.Name, Start: a.start, Loops: a.Loops, Pause: a.Pause}
 		if withPCM {
 			sp.Clip = slices.Clone(a.samples)
 		}
 		l.Speakers = append(l.Speakers, sp)
 	}
-	if m := c.order.media; m != nil {
+	if m := c.asked; m != nil {
 		l.Media, l.SampleRate, l.Bidirectional, l.WireDelay = "unmixed", m.rate, m.bidirectional, c.media.wireDelay
 		if m.mixed {
 			l.Media = "mixed"

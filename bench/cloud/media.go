@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,6 +21,10 @@ const (
 	closeTimeout = 500 * time.Millisecond
 	// maxFromBot bounds a message of the bot, in bytes: two minutes of audio.
 	maxFromBot = 6 << 20
+	// channelsHeader of the upgrade's response says "mixed" or "unmixed",
+	// where the bot did not say so before: a media session configuration has
+	// no room for it.
+	channelsHeader = "x-mixminus-channels"
 )
 
 // mediaState is the part of a call that its log tells of the media. It is
@@ -57,6 +61,8 @@ type mediaConn struct {
 	left chan struct{} // closed when we give the socket up
 	gone chan struct{} // closed by readLoop when nothing more can be read
 	err  error         // why; set before gone is closed
+	// mixed: the peer did not ask for one stream per speaker.
+	mixed bool
 
 	mu         sync.Mutex
 	stallUntil time.Time
@@ -64,17 +70,9 @@ type mediaConn struct {
 
 // dialMedia opens the socket. An error tells the HTTP status, if there was one.
 func (c *Call) dialMedia(ctx context.Context) (*mediaConn, error) {
-	header := http.Header{
-		"X-Ms-Call-Connection-Id":  {c.id},
-		"X-Ms-Call-Correlation-Id": {c.correlationID},
-	}
-	flaw, flawed := c.tokenFlaw(BadMediaToken)
-	if token := c.server.issuer.authorization(time.Now(), mediaTokenLife, flawed, flaw); token != "" {
-		header.Set("Authorization", token)
-	}
 	longest := 0
 	for i := range c.stage.actors {
-		longest = max(longest, len(c.stage.actors[i].ID))
+		longest = max(longest, len(c.side.streamID(i)))
 	}
 	d := websocket.Dialer{
 		HandshakeTimeout: dialTimeout,
@@ -82,7 +80,7 @@ func (c *Call) dialMedia(ctx context.Context) (*mediaConn, error) {
 		// A message that does not fit here would go out in fragments.
 		WriteBufferSize: 2*maxMessage + 6*longest,
 	}
-	ws, resp, err := d.DialContext(ctx, c.order.media.url, header)
+	ws, resp, err := d.DialContext(ctx, c.asked.url, c.side.upgrade())
 	if err != nil {
 		e := &dialError{err: err}
 		if resp != nil {
@@ -91,7 +89,10 @@ func (c *Call) dialMedia(ctx context.Context) (*mediaConn, error) {
 		return nil, e
 	}
 	ws.SetReadLimit(maxFromBot)
-	return &mediaConn{ws: ws, left: make(chan struct{}), gone: make(chan struct{})}, nil
+	return &mediaConn{
+		ws: ws, left: make(chan struct{}), gone: make(chan struct{}),
+		mixed: !strings.EqualFold(resp.Header.Get(channelsHeader), "unmixed"),
+	}, nil
 }
 
 type dialError struct {
@@ -187,7 +188,7 @@ func (c *Call) receive(kind int, text []byte, now time.Time) {
 		c.bad[badBinary]++
 	case err != nil:
 		c.bad[reason(err)]++
-	case !c.order.media.bidirectional:
+	case !c.asked.bidirectional:
 		c.bad[badOneWay]++
 	case msg.stop:
 		c.playout.flush(at)

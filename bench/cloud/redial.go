@@ -71,7 +71,7 @@ func (s *stream) settle(slot int, d dialled) {
 		s.failed(slot, d.err)
 		return
 	}
-	m := s.c.order.media
+	m := s.c.asked
 	if err := d.conn.write(s.c.ctx, appendMetadata(nil, s.c.subscriptionID, m.rate)); err != nil {
 		_ = d.conn.ws.Close()
 		s.failed(slot, err)
@@ -83,11 +83,11 @@ func (s *stream) settle(slot int, d dialled) {
 	s.c.media.connections = append(s.c.media.connections, ConnectionLog{From: slot, To: -1})
 	s.c.mu.Unlock()
 	s.c.server.wg.Go(func() { d.conn.readLoop(s.c) })
-	details := "subscriptionStarted"
 	if s.lost {
-		details = "streamConnectionReestablished"
+		s.report(streamBack, 0)
+	} else {
+		s.report(streamStarted, 0)
 	}
-	s.report("MediaStreamingStarted", Result{200, 0, ""}, "mediaStreamingStarted", details)
 }
 
 // failed dials again if a socket stood before, and otherwise gives up, as the
@@ -111,31 +111,13 @@ func (s *stream) failed(slot int, err error) {
 	s.want(false)
 	if !s.lost {
 		s.cause = ByNoMedia
-		s.report("MediaStreamingFailed", Result{400, 8581, "Action failed, Transport url is not valid or web socket server is not operational."},
-			"mediaStreamingFailed", failureDetails(status, "initialWebSocketConnectionFailed"))
+		s.report(streamNever, status)
 		return
 	}
-	s.report("MediaStreamingFailed", Result{500, 8603, "Action failed, media streaming failed."},
-		"mediaStreamingFailed", failureDetails(status, "streamConnectionInterrupted"))
+	s.report(streamLost, status)
 }
 
-func failureDetails(status int, otherwise string) string {
-	switch status {
-	case http.StatusUnauthorized:
-		return "authenticationFailure"
-	case http.StatusForbidden:
-		return "forbidden"
-	case http.StatusBadRequest:
-		return "badRequest"
-	case http.StatusTooManyRequests:
-		return "tooManyRequests"
-	}
-	return otherwise
-}
-
-func (s *stream) report(event string, r Result, status, details string) {
-	s.c.emit(event, eventData{
-		OperationContext: s.wish.context, ResultInformation: &r,
-		MediaStreamingUpdate: &mediaUpdate{ContentType: "Audio", MediaStreamingStatus: status, MediaStreamingStatusDetails: details},
-	}, s.wish.uri)
+func (s *stream) report(change streamChange, status int) {
+	s.c.side.streaming(streamReport{change: change, status: status, wish: s.wish})
+	s.wish = nil
 }

@@ -90,8 +90,8 @@ type Server struct {
 
 	mu            sync.Mutex
 	state         serverState
-	calls         map[string]*Call // by id; live ones, and the latest ended
-	tokens        map[string]*Call // by incomingCallContext
+	calls         map[string]*Call    // by id; live ones, and the latest ended
+	tokens        map[string]*acsCall // by incomingCallContext
 	liveCalls     int
 	ended         []string // ids, oldest first
 	subscriptions map[string]*subscription
@@ -142,7 +142,7 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.closing = make(chan struct{})
-	s.calls, s.tokens = map[string]*Call{}, map[string]*Call{}
+	s.calls, s.tokens = map[string]*Call{}, map[string]*acsCall{}
 	s.subscriptions = map[string]*subscription{}
 	s.serve(listener, http.HandlerFunc(s.serveHTTP))
 	s.serve(admin, s.adminHandler())

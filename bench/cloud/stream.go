@@ -1,7 +1,6 @@
 package cloud
 
 import (
-	"net/http"
 	"sync"
 	"time"
 
@@ -20,8 +19,8 @@ type stream struct {
 	again  int // slot of the next dial
 	tries  int // failed dials since the socket was lost
 	cause  Cause
-	lost   bool // a socket stood before
-	wish   streamWish
+	lost   bool        // a socket stood before
+	wish   *streamWish // to be told of in the next report
 	faults audioFaults
 	rates  []*resample.Resampler // by stream; empty at 16 kHz
 	buf    []byte
@@ -32,38 +31,27 @@ type dialled struct {
 	err  error
 }
 
-// streamWish is what the bot asked for by :start- or :stopMediaStreaming.
-type streamWish struct {
-	on           bool
-	uri, context string // of the events that answer it
-}
+// streamChange is what became of a call's media.
+type streamChange int
 
-// wantStream takes a wish; the call's goroutine fulfils it.
-func (c *Call) wantStream(on bool, r streamRequest) *refusal {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch {
-	case c.state != stateConnected:
-		return &refusal{status: http.StatusBadRequest, code: "8501", message: "The call is not established."}
-	case c.order.media == nil:
-		return wrongState("The call has no media streaming options.")
-	case c.want != nil:
-		return &refusal{status: http.StatusConflict, code: "8519", message: "Another streaming operation is under way."}
-	case on == c.media.wanted:
-		return wrongState("Media streaming is %s already.", map[bool]string{true: "started", false: "stopped"}[on])
-	}
-	c.want = &streamWish{on: on, uri: r.OperationCallbackURI, context: r.OperationContext}
-	return nil
+const (
+	streamStarted streamChange = iota
+	streamBack                 // after it was lost
+	streamStopped              // as the bot wished
+	streamNever                // it could not be connected
+	streamLost                 // it was connected, and cannot be any more
+)
+
+// streamReport tells of a change.
+type streamReport struct {
+	change streamChange
+	status int         // of a refused dial, 0 if there was none
+	wish   *streamWish // that has been obeyed, if one was
 }
 
 // perform connects the media and plays the script until the call ends.
 func (c *Call) perform() *stream {
-	c.emit("CallConnected", eventData{OperationContext: c.order.operationContext}, "")
-	c.emit("ParticipantsUpdated", c.roster(c.parties()), "")
-	s := &stream{
-		c: c, leave: &sync.WaitGroup{}, cause: ByNotStreaming, wish: streamWish{context: c.order.operationContext},
-		rates: c.prepareStreams(),
-	}
+	s := &stream{c: c, leave: &sync.WaitGroup{}, cause: ByNotStreaming}
 	s.begin()
 	for slot := 0; c.sleepUntil(slot); slot++ {
 		if !s.step(slot) {
@@ -77,13 +65,19 @@ func (c *Call) perform() *stream {
 // once if the bot does not want media yet.
 func (s *stream) begin() {
 	defer close(s.c.mediaTried)
-	m := s.c.order.media
+	m := s.c.asked
 	var first dialled
 	if m != nil && m.start {
 		s.want(true)
 		s.redial()
 		first, s.dial = <-s.dial, nil
 	}
+	if m != nil && m.byPeer && first.conn != nil {
+		s.c.mu.Lock()
+		m.mixed = first.conn.mixed
+		s.c.mu.Unlock()
+	}
+	s.rates = s.c.prepareStreams()
 	s.c.startClock()
 	if s.on {
 		s.settle(0, first)
@@ -110,7 +104,7 @@ func (c *Call) startClock() {
 func (c *Call) prepareStreams() (rates []*resample.Resampler) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	m := c.order.media
+	m := c.asked
 	if m == nil {
 		return nil
 	}
@@ -205,7 +199,7 @@ func (s *stream) control(slot int, faults []Fault, wish *streamWish) {
 }
 
 func (s *stream) obey(slot int, w streamWish) {
-	s.wish = w
+	s.wish = &w
 	if w.on {
 		s.want(true)
 		s.again, s.tries, s.lost = slot, 0, false
@@ -216,12 +210,12 @@ func (s *stream) obey(slot int, w streamWish) {
 		s.drop(slot, 0, ByNotStreaming, (*mediaConn).hangUp)
 	}
 	s.cause = ByNotStreaming
-	s.report("MediaStreamingStopped", Result{200, 0, ""}, "mediaStreamingStopped", "subscriptionStopped")
+	s.report(streamStopped, 0)
 }
 
 // compose makes a slot's frames of what the speakers say, with the faults.
 func (s *stream) compose(slot int, lines []line, faults []Fault) []outbound {
-	m := s.c.order.media
+	m := s.c.asked
 	if m == nil {
 		return nil
 	}
@@ -281,8 +275,8 @@ func (s *stream) send(slot int, frames []outbound) {
 // write returns why the frame did not go out, or nothing.
 func (s *stream) write(slot int, f outbound, silent bool) Cause {
 	id := ""
-	if !s.c.order.media.mixed {
-		id = s.c.stage.actors[f.name].ID
+	if !s.c.asked.mixed {
+		id = s.c.side.streamID(f.name)
 	}
 	at := s.c.media.start.Add(time.Duration(slot) * pcm.FrameDuration)
 	s.buf = appendAudio(s.buf[:0], at, id, f.samples, silent)
@@ -297,7 +291,7 @@ func (s *stream) write(slot int, f outbound, silent bool) Cause {
 
 // press sends DTMF keys, if the bot asked for them.
 func (s *stream) press(slot int, keys []string) {
-	if s.c.order.media == nil || !s.c.order.media.dtmf {
+	if s.c.asked == nil || !s.c.asked.dtmf {
 		return
 	}
 	for _, k := range keys {

@@ -43,6 +43,8 @@ type mediaOptions struct {
 	bidirectional bool
 	dtmf          bool
 	rate          int // Hz
+	// byPeer: mixed is what the peer says when it is dialled.
+	byPeer bool
 }
 
 // callRequest holds CreateCallRequest and AnswerCallRequest of both
