@@ -53,7 +53,9 @@ var operationNames = []string{
 	"create", "answer", "reject", "redirect", "get", "hangup", "terminate", "startMediaStreaming", "stopMediaStreaming",
 }
 
-func knownOperation(name string) bool { return slices.Contains(operationNames, name) }
+func knownOperation(name string) bool {
+	return slices.Contains(operationNames, name) || slices.Contains(graphOperationNames, name)
+}
 
 // serveREST is the handler of everything below /calling that must be signed.
 func (s *Server) serveREST(w http.ResponseWriter, r *http.Request) {

@@ -145,6 +145,9 @@ func (c *acsCall) upgrade() http.Header {
 	return header
 }
 
+// pressed implements side: keys go out on the media's socket.
+func (c *acsCall) pressed(string) {}
+
 // streamID implements side.
 func (c *acsCall) streamID(speaker int) string { return c.stage.actors[speaker].ID }
 

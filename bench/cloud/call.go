@@ -55,8 +55,10 @@ type Call struct {
 	server         *Server
 	id             string
 	direction      Direction
-	subscriptionID string // of the media
-	callee         Callee // outgoing calls
+	subscriptionID string        // of the media
+	callee         Callee        // outgoing calls
+	ringFor        time.Duration // incoming calls, before Server.Speed
+	missed         Result        // of one that nobody answered
 	side           side
 	events         *eventQueue
 	ctx            context.Context // done at the end of the call
@@ -81,7 +83,10 @@ type Call struct {
 	faults  []Fault
 	stage   *performance
 	playout playout
-	keys    []string // pressed by DTMF, not yet sent
+	keys    []string     // pressed by DTMF, not yet sent
+	mutes   map[int]bool // speakers whose audio does not reach the bot
+	held    bool         // no audio reaches the bot
+	deaf    bool         // the bot's audio reaches nobody
 	want    *streamWish
 	media   mediaState
 	bad     map[string]int // messages that were not understood, by reason
@@ -100,6 +105,8 @@ type side interface {
 	// upgrade is what the media's dial carries. It may be called from any
 	// goroutine.
 	upgrade() http.Header
+	// pressed tells of a key that the other side pressed.
+	pressed(key string)
 	// streamID is the participantRawID of a speaker. It may be called from any
 	// goroutine.
 	streamID(speaker int) string
@@ -117,6 +124,7 @@ func (s *Server) newCall(id string, d Direction, script Script) *Call {
 		faults: slices.Clone(script.Faults), stage: newPerformance(script),
 		playout: playout{prebuffer: samplesIn(s.jitterBuffer())},
 		bad:     map[string]int{},
+		ringFor: s.ringTimeout(), missed: resultMissed,
 	}
 	c.ctx, c.cancel = context.WithCancel(s.ctx)
 	return c
@@ -265,14 +273,14 @@ func (c *Call) run() {
 
 // ring waits for the bot's decision and reports whether it answered.
 func (c *Call) ring() bool {
-	t := time.NewTimer(c.server.scaled(c.server.ringTimeout()))
+	t := time.NewTimer(c.server.scaled(c.ringFor))
 	defer t.Stop()
 	select {
 	case <-c.answered:
 		return true
 	case <-c.ended:
 	case <-t.C:
-		if !c.decide(nil, resultMissed) {
+		if !c.decide(nil, c.missed) {
 			return c.ring() // the bot decided in the last moment
 		}
 	}

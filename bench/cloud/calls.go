@@ -32,13 +32,18 @@ type Ring struct {
 
 // Dialled is a call that the bot created.
 type Dialled struct {
-	CallID           string // callConnectionId
+	Cloud            string // "acs" or "graph"
+	CallID           string // callConnectionId; empty at Graph
 	APIVersion       string
 	Source           string   // raw id, may be empty
 	Targets          []string // raw ids
 	OperationContext string
-	// Media is "mixed", "unmixed", or empty for none.
+	// Media is "mixed", "unmixed", or empty for none, or where the cloud is
+	// not told (Graph).
 	Media string
+	// Kind of a Graph call: peer-to-peer, group or meeting; and by what its
+	// meeting is known: the thread's id, the meeting's, or a token.
+	Kind, Meeting string
 }
 
 // Callee is how the other side takes a call.
@@ -47,6 +52,8 @@ type Callee struct {
 	// Ring is how long the callee lets it ring, before Server.Speed; 0 means
 	// 200 ms.
 	Ring time.Duration
+	// Lobby: a bot that joins a meeting waits in its lobby until Call.Admit.
+	Lobby bool
 	// Refuse, if set, is why nobody answers. Its subcode is the caller's
 	// choice: those of refusals are not documented.
 	Refuse *Result
@@ -149,8 +156,13 @@ func (s *Server) admit(c *Call) *refusal {
 	}
 	s.liveCalls++
 	s.calls[c.id] = c
-	if acs, ok := c.side.(*acsCall); ok && acs.incomingToken != "" {
-		s.tokens[acs.incomingToken] = acs
+	switch side := c.side.(type) {
+	case *acsCall:
+		if side.incomingToken != "" {
+			s.tokens[side.incomingToken] = side
+		}
+	case *graphCall:
+		s.graphCalls[graphKey(c.id)] = side
 	}
 	s.wg.Go(c.run)
 	return nil
@@ -161,8 +173,11 @@ func (s *Server) retire(c *Call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.liveCalls--
-	if acs, ok := c.side.(*acsCall); ok {
-		delete(s.tokens, acs.incomingToken)
+	switch side := c.side.(type) {
+	case *acsCall:
+		delete(s.tokens, side.incomingToken)
+	case *graphCall:
+		delete(s.graphCalls, graphKey(c.id))
 	}
 	s.ended = append(s.ended, c.id)
 	if len(s.ended) > maxEndedCalls {
@@ -173,7 +188,7 @@ func (s *Server) retire(c *Call) {
 
 func (s *Server) newOutgoing(o order) (*acsCall, *refusal) {
 	id := uuid.NewString()
-	callee := s.calleeFor(id, o)
+	callee := s.calleeFor(o.dialled(id))
 	if err := callee.Script.Validate(); err != nil {
 		return nil, &refusal{status: http.StatusInternalServerError, code: "500", message: err.Error()}
 	}
@@ -186,27 +201,32 @@ func (s *Server) newOutgoing(o order) (*acsCall, *refusal) {
 	return c, nil
 }
 
-func (s *Server) calleeFor(id string, o order) Callee {
+func (s *Server) calleeFor(d Dialled) Callee {
 	s.mu.Lock()
 	preset := s.callee
 	s.mu.Unlock()
 	switch {
 	case s.OnCreate != nil:
-		d := Dialled{CallID: id, APIVersion: o.version, OperationContext: o.operationContext}
-		if o.source != nil {
-			d.Source = o.source.rawID()
-		}
-		for i := range o.targets {
-			d.Targets = append(d.Targets, o.targets[i].rawID())
-		}
-		if o.media != nil {
-			d.Media = map[bool]string{true: "mixed", false: "unmixed"}[o.media.mixed]
-		}
 		return s.OnCreate(d)
 	case preset != nil:
 		return *preset
 	}
 	return Callee{Script: oneCallee(Slots(15 * time.Second))}
+}
+
+// dialled tells of the order to whoever decides how it is taken.
+func (o *order) dialled(id string) Dialled {
+	d := Dialled{Cloud: "acs", CallID: id, APIVersion: o.version, OperationContext: o.operationContext}
+	if o.source != nil {
+		d.Source = o.source.rawID()
+	}
+	for i := range o.targets {
+		d.Targets = append(d.Targets, o.targets[i].rawID())
+	}
+	if o.media != nil {
+		d.Media = map[bool]string{true: "mixed", false: "unmixed"}[o.media.mixed]
+	}
+	return d
 }
 
 // Call returns the call with that id, live or ended of late, or nil.

@@ -119,7 +119,7 @@ func (c *acsCall) emit(name string, data eventData, uri string) {
 	}
 	e := c.event(name, data, time.Now())
 	c.events.add(posting{
-		log: EventLog{Type: e.Type, ID: e.ID, Time: e.Time, Data: marshal(data)},
+		log: EventLog{Type: e.Type, ID: e.ID, Time: e.Time, Data: marshal(e.Data)},
 		uri: uri, body: marshal([]cloudEvent{e}), bearer: c.server.issuer.authorization,
 	}, c.faultsOf(name))
 }
@@ -311,22 +311,35 @@ func marshal(v any) json.RawMessage {
 	return b
 }
 
+// posted is the response to a POST.
+type posted struct {
+	status   int
+	location string
+	body     []byte // its beginning
+}
+
 // post returns the status, and the beginning of the response's body.
 func (s *Server) post(ctx context.Context, uri string, header http.Header, body []byte) (int, []byte, error) {
+	resp, err := s.send(ctx, uri, header, body)
+	return resp.status, resp.body, err
+}
+
+// send posts body. Redirections are not followed.
+func (s *Server) send(ctx context.Context, uri string, header http.Header, body []byte) (posted, error) {
 	ctx, cancel := context.WithTimeout(ctx, postTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, uri, bytes.NewReader(body))
 	if err != nil {
-		return 0, nil, err
+		return posted{}, err
 	}
 	req.Header = header
 	resp, err := s.client.Do(req)
 	if err != nil {
-		return 0, nil, err
+		return posted{}, err
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
-	return resp.StatusCode, answer, err
+	return posted{resp.StatusCode, resp.Header.Get("Location"), answer}, err
 }
 
 // sleep reports whether d passed before ctx was done.

@@ -59,6 +59,9 @@ const (
 	LateEvent FaultKind = "late-event"
 	// DropEvent: the event is never delivered.
 	DropEvent FaultKind = "drop-event"
+	// FailTransfer: a transfer of a Graph call fails, with 500/7000 or, if
+	// it is consultative, 500/7700.
+	FailTransfer FaultKind = "fail-transfer"
 	// BadEventToken: the callback carries a token with the flaw Token.
 	BadEventToken FaultKind = "bad-event-token"
 )
@@ -104,7 +107,7 @@ func (f Fault) validate(speakers int) error {
 			return nil
 		}
 		return fmt.Errorf("token: %q: want signature, expired, audience, issuer or missing", f.Token)
-	case Reconnect, Stall, MediaFirst, EventsFirst, DuplicateEvent, DelayEvent, LateEvent, DropEvent:
+	case Reconnect, Stall, MediaFirst, EventsFirst, DuplicateEvent, DelayEvent, LateEvent, DropEvent, FailTransfer:
 		return nil
 	}
 	return fmt.Errorf("kind: %q is not one", f.Kind)
@@ -197,9 +200,11 @@ func (a *audioFaults) befall(f Fault, slot int, fr *outbound) {
 
 // RequestFault disturbs the next requests to the REST API.
 type RequestFault struct {
-	// Operation befallen: "create", "answer", "reject", "redirect", "get",
-	// "hangup", "terminate", "startMediaStreaming", "stopMediaStreaming";
-	// empty means every one.
+	// Operation befallen, of Communication Services: "create", "answer",
+	// "reject", "redirect", "get", "hangup", "terminate",
+	// "startMediaStreaming", "stopMediaStreaming"; of Graph: the action, as
+	// "keepAlive", and graphCreate, graphGet, graphDelete, graphAnswer,
+	// graphReject, graphRedirect, graphTransfer; empty means every one.
 	Operation string `json:"operation,omitempty"`
 	// Count is how many requests; 0 means one.
 	Count int `json:"count,omitempty"`
@@ -229,4 +234,36 @@ func (f RequestFault) validate() error {
 		return fmt.Errorf("operation: %q is not one", f.Operation)
 	}
 	return nil
+}
+
+// Break disturbs the next requests to the REST API.
+func (s *Server) Break(f RequestFault) error {
+	if err := f.validate(); err != nil {
+		return fmt.Errorf("cloud: request fault: %w", err)
+	}
+	f.Count = max(1, f.Count)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.faults) == maxFaults {
+		return fmt.Errorf("cloud: request fault: %d wait already", maxFaults)
+	}
+	s.faults = append(s.faults, f)
+	return nil
+}
+
+// takeFault uses up one request of the first fault that befalls an operation.
+func (s *Server) takeFault(operation string) RequestFault {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.faults {
+		f := s.faults[i]
+		if f.Operation != "" && f.Operation != operation {
+			continue
+		}
+		if s.faults[i].Count--; s.faults[i].Count == 0 {
+			s.faults = append(s.faults[:i:i], s.faults[i+1:]...)
+		}
+		return f
+	}
+	return RequestFault{}
 }

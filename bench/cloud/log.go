@@ -16,10 +16,19 @@ import (
 // Slots are 20 ms; positions and counts of samples are at 16 kHz. Slot 0 and
 // position 0 are the start of the media.
 type Log struct {
-	ID               string    `json:"id"`    // callConnectionId; the call's id at Graph
-	Cloud            string    `json:"cloud"` // "acs" or "graph"
-	ServerCallID     string    `json:"server_call_id,omitempty"`
-	CorrelationID    string    `json:"correlation_id"`
+	ID            string `json:"id"`    // callConnectionId; the call's id at Graph
+	Cloud         string `json:"cloud"` // "acs" or "graph"
+	ServerCallID  string `json:"server_call_id,omitempty"`
+	CorrelationID string `json:"correlation_id"` // at Graph callChainId
+	// Kind of a Graph call: peer-to-peer, group, meeting or policy; what the
+	// bot said of recording, and from which position on it recorded, -1 if it
+	// never did; how many are in the roster; and the keys that it sent.
+	Kind            string   `json:"kind,omitempty"`
+	RecordingStatus string   `json:"recording_status,omitempty"`
+	RecordedFrom    int64    `json:"recorded_from,omitempty"`
+	Members         int      `json:"members,omitempty"`
+	SentTones       []string `json:"sent_tones,omitempty"`
+
 	Direction        Direction `json:"direction"`
 	APIVersion       string    `json:"api_version,omitempty"`
 	OperationContext string    `json:"operation_context,omitempty"`
@@ -101,6 +110,8 @@ const (
 	ByDisconnect Cause = "disconnect"
 	// ByNotStreaming: the bot has not started streaming, or has stopped it.
 	ByNotStreaming Cause = "not-streaming"
+	// ByMute: the speaker is muted or on hold, or the bot is.
+	ByMute Cause = "mute"
 	// ByNoMedia: the media could not be connected.
 	ByNoMedia Cause = "no-media"
 )

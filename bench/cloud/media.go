@@ -190,6 +190,8 @@ func (c *Call) receive(kind int, text []byte, now time.Time) {
 		c.bad[reason(err)]++
 	case !c.asked.bidirectional:
 		c.bad[badOneWay]++
+	case c.deaf:
+		c.bad[badMuted]++
 	case msg.stop:
 		c.playout.flush(at)
 		if c.media.inward != nil {

@@ -24,6 +24,7 @@ const (
 	badSamples = "audio data is not whole samples"
 	badOneWay  = "stream is not bidirectional"
 	badBinary  = "not a text message"
+	badMuted   = "the bot is muted"
 )
 
 var (

@@ -49,7 +49,7 @@ func TestOutgoingCallBargeInAndEcho(t *testing.T) {
 	b.onSocket, b.onMessage = e.onSocket, e.onMessage
 	call, body := b.place("mixed")
 	require.Equal(t, Dialled{
-		CallID: call.ID(), APIVersion: version2022, Source: "8:acs:bot", Targets: []string{"8:acs:callee"},
+		Cloud: "acs", CallID: call.ID(), APIVersion: version2022, Source: "8:acs:bot", Targets: []string{"8:acs:callee"},
 		OperationContext: "Reminder call", Media: "mixed",
 	}, <-dialled)
 	require.Equal(t, "connecting", body["callConnectionState"])

@@ -38,13 +38,25 @@ var quiet [pcm.FrameSamples]int16
 func newPerformance(s Script) *performance {
 	p := &performance{script: s}
 	for _, sp := range s.Speakers {
-		a := actor{Speaker: sp, samples: sp.clip(), start: sp.Start}
-		if sp.AfterBot > 0 {
-			a.start = -1
-		}
-		p.actors = append(p.actors, a)
+		p.actors = append(p.actors, newActor(sp))
 	}
 	return p
+}
+
+// add puts one more speaker on stage, whose Start counts from the next slot,
+// and returns its number.
+func (p *performance) add(sp Speaker) int {
+	sp.Start += p.slot
+	p.actors = append(p.actors, newActor(sp))
+	return len(p.actors) - 1
+}
+
+func newActor(sp Speaker) actor {
+	a := actor{Speaker: sp, samples: sp.clip(), start: sp.Start}
+	if sp.AfterBot > 0 {
+		a.start = -1
+	}
+	return a
 }
 
 // step plays the next slot. botSlot is the slot in which the bot began to be

@@ -76,6 +76,8 @@ type response struct {
 	status int
 	header http.Header
 	body   []byte // nil: none
+	// failure is written as the body once its request has a name.
+	failure *graphFailure
 }
 
 // newResponse writes v, if not nil, as JSON.
@@ -95,7 +97,7 @@ func newResponse(status int, v any) *response {
 
 // with returns a copy of r with one header more.
 func (r *response) with(name, value string) *response {
-	c := &response{status: r.status, header: r.header.Clone(), body: r.body}
+	c := &response{status: r.status, header: r.header.Clone(), body: r.body, failure: r.failure}
 	if c.header == nil {
 		c.header = http.Header{}
 	}

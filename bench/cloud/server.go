@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"cmp"
 	"context"
 	"crypto/rsa"
 	"crypto/tls"
@@ -20,6 +21,11 @@ import (
 const (
 	discoveryPath = "/calling/.well-known/acsopenidconfiguration"
 	keysPath      = "/calling/keys"
+	// Where Graph's callbacks say that their keys are, and where Entra ID has
+	// its tokens.
+	graphDiscoveryPath  = "/v1/.well-known/OpenIdConfiguration"
+	tokenPath           = "/oauth2/v2.0/token"
+	tenantDiscoveryPath = "/v2.0/.well-known/openid-configuration"
 
 	// connectDelay is how long an answered call takes to connect, and
 	// calleeDelay how long a callee lets it ring.
@@ -53,6 +59,16 @@ type Server struct {
 	// TLS is used to post to https and to dial wss; nil means the system's
 	// roots.
 	TLS *tls.Config
+	// Apps are those registered at Graph; none means a new one that may do
+	// everything, and which GraphEventsURL calls.
+	Apps []GraphApp
+	// GraphEventsURL is the CallbackURL of apps that have none of their own.
+	GraphEventsURL string
+	// Profile of what Graph sends; empty means ProfileDocs.
+	Profile Profile
+	// TLSAddr to listen on with a certificate of the server's own authority;
+	// empty means a free port of 127.0.0.1.
+	TLSAddr string
 	// OnCreate says how the other side takes a call that the bot creates. It
 	// must not block. nil means that OneCallee answers, for 15 s, or what the
 	// admin API said.
@@ -76,7 +92,10 @@ type Server struct {
 	log      *slog.Logger
 	key      []byte
 	url      string
+	tlsURL   string
 	adminURL string
+	apps     []*GraphApp
+	ca       *authority
 	audience string
 	issuer   *issuer
 	client   *http.Client
@@ -87,11 +106,15 @@ type Server struct {
 
 	wg      sync.WaitGroup
 	repeats repeats
+	changes changes
 
 	mu            sync.Mutex
 	state         serverState
-	calls         map[string]*Call    // by id; live ones, and the latest ended
-	tokens        map[string]*acsCall // by incomingCallContext
+	calls         map[string]*Call      // by id; live ones, and the latest ended
+	tokens        map[string]*acsCall   // by incomingCallContext
+	graphCalls    map[string]*graphCall // live ones, by graphKey
+	recordings    map[string]recording
+	recordingIDs  []string // oldest first
 	liveCalls     int
 	ended         []string // ids, oldest first
 	subscriptions map[string]*subscription
@@ -130,20 +153,24 @@ func (s *Server) Start(ctx context.Context) error {
 		listener.Close()
 		return err
 	}
-	s.url, s.adminURL = urlOf(listener), urlOf(admin)
-	iss := s.Issuer
-	if iss == "" {
-		iss = s.url
-	}
-	if s.issuer, err = newIssuer(s.signer, iss, s.audience); err != nil {
+	secure, err := net.Listen("tcp", orLoopback(s.TLSAddr))
+	if err != nil {
 		listener.Close()
 		admin.Close()
+		return fmt.Errorf("cloud: TLSAddr: %w", err)
+	}
+	if err := s.certify(listener, admin, secure); err != nil {
+		listener.Close()
+		admin.Close()
+		secure.Close()
 		return err
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.closing = make(chan struct{})
 	s.calls, s.tokens = map[string]*Call{}, map[string]*acsCall{}
 	s.subscriptions = map[string]*subscription{}
+	s.graphCalls, s.recordings = map[string]*graphCall{}, map[string]recording{}
+	s.serve(tls.NewListener(secure, &tls.Config{Certificates: []tls.Certificate{s.ca.server}, MinVersion: tls.VersionTLS12}), http.HandlerFunc(s.serveHTTP))
 	s.serve(listener, http.HandlerFunc(s.serveHTTP))
 	s.serve(admin, s.adminHandler())
 	s.state = serverStarted
@@ -157,7 +184,44 @@ func (s *Server) Start(ctx context.Context) error {
 	return nil
 }
 
+// certify makes the keys of a server that listens there: of its tokens, and of
+// its TLS.
+func (s *Server) certify(listener, admin, secure net.Listener) (err error) {
+	s.url, s.adminURL, s.tlsURL = urlOf(listener), urlOf(admin), strings.Replace(urlOf(secure), "http://", "https://", 1)
+	if s.ca, err = newAuthority(secure.Addr().(*net.TCPAddr).IP.String(), time.Now()); err != nil {
+		return err
+	}
+	s.issuer, err = newIssuer(s.signer, cmp.Or(s.Issuer, s.url), s.audience)
+	return err
+}
+
+// register takes the apps in.
+func (s *Server) register() error {
+	apps := s.Apps
+	if len(apps) == 0 {
+		apps = []GraphApp{{}}
+	}
+	for i, a := range apps {
+		app, err := a.withDefaults()
+		if err != nil {
+			return err
+		}
+		app.CallbackURL = cmp.Or(app.CallbackURL, s.GraphEventsURL)
+		if i > 0 && s.appOf(app.ID) != nil {
+			return fmt.Errorf("cloud: Apps[%d].ID: %q is another's", i, app.ID)
+		}
+		s.apps = append(s.apps, &app)
+	}
+	if s.Profile != "" && s.Profile != ProfileDocs && s.Profile != ProfileReal {
+		return fmt.Errorf("cloud: Profile %q: want %s or %s", s.Profile, ProfileDocs, ProfileReal)
+	}
+	return nil
+}
+
 func (s *Server) configure() error {
+	if err := s.register(); err != nil {
+		return err
+	}
 	s.log = s.Logger
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -237,37 +301,28 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	switch path := r.URL.Path; {
 	case strings.HasPrefix(path, connectionsPath):
 		s.serveREST(w, r)
+	case strings.HasPrefix(path, "/v1.0/"), strings.HasPrefix(path, "/beta/"):
+		s.serveGraph(w, r)
+	case r.Method == http.MethodPost && strings.HasSuffix(path, tokenPath):
+		s.serveToken(w, r, strings.TrimPrefix(strings.TrimSuffix(path, tokenPath), "/"))
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		notFound("Resource " + path).response().write(w)
 	case path == discoveryPath:
-		newResponse(http.StatusOK, s.issuer.discovery(s.url)).write(w)
+		newResponse(http.StatusOK, s.issuer.discovery(s.issuer.issuer, s.url)).write(w)
 	case path == keysPath:
 		newResponse(http.StatusOK, s.issuer.jwks).write(w)
+	case path == graphDiscoveryPath:
+		newResponse(http.StatusOK, s.issuer.discovery(callbackIssuer, baseOf(r))).write(w)
+	case strings.HasSuffix(path, tenantDiscoveryPath):
+		newResponse(http.StatusOK, s.tenantDiscovery(strings.Trim(strings.TrimSuffix(path, tenantDiscoveryPath), "/"), baseOf(r))).write(w)
+	case strings.HasPrefix(path, recordingsPath):
+		s.serveRecording(w, r)
 	case path == validatePath:
 		s.serveValidate(w, r)
 	default:
 		notFound("Resource " + path).response().write(w)
 	}
 }
-
-// URL is the resource's endpoint, "http://127.0.0.1:port". Like the methods
-// below it is for started servers.
-func (s *Server) URL() string { return s.url }
-
-// AdminURL is the root of the admin API.
-func (s *Server) AdminURL() string { return s.adminURL }
-
-// AccessKey is the resource's key, in base64.
-func (s *Server) AccessKey() string { return base64.StdEncoding.EncodeToString(s.key) }
-
-// OIDCURL is where the OpenID configuration of the tokens' issuer is.
-func (s *Server) OIDCURL() string { return s.url + discoveryPath }
-
-// TokenIssuer is who signs the tokens: Issuer, or URL().
-func (s *Server) TokenIssuer() string { return s.issuer.issuer }
-
-// Audience of the tokens: the resource's immutable id.
-func (s *Server) Audience() string { return s.audience }
 
 // Close ends all calls, tells the bot so if it still listens, and returns when
 // everything that the server started has ended. It may be called more than
@@ -336,36 +391,4 @@ func (s *Server) jitterBuffer() time.Duration {
 		return 40 * time.Millisecond
 	}
 	return max(0, s.JitterBuffer)
-}
-
-// Break disturbs the next requests to the REST API.
-func (s *Server) Break(f RequestFault) error {
-	if err := f.validate(); err != nil {
-		return fmt.Errorf("cloud: request fault: %w", err)
-	}
-	f.Count = max(1, f.Count)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.faults) == maxFaults {
-		return fmt.Errorf("cloud: request fault: %d wait already", maxFaults)
-	}
-	s.faults = append(s.faults, f)
-	return nil
-}
-
-// takeFault uses up one request of the first fault that befalls an operation.
-func (s *Server) takeFault(operation string) RequestFault {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i := range s.faults {
-		f := s.faults[i]
-		if f.Operation != "" && f.Operation != operation {
-			continue
-		}
-		if s.faults[i].Count--; s.faults[i].Count == 0 {
-			s.faults = append(s.faults[:i:i], s.faults[i+1:]...)
-		}
-		return f
-	}
-	return RequestFault{}
 }

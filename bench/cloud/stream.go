@@ -162,6 +162,9 @@ func (s *stream) step(slot int) bool {
 	for _, l := range lines {
 		keys = append(keys, l.keys...)
 	}
+	for _, k := range keys {
+		c.side.pressed(k)
+	}
 	s.press(slot, keys)
 	s.send(slot, s.compose(slot, lines, faults))
 	c.mu.Lock()
@@ -225,7 +228,7 @@ func (s *stream) compose(slot int, lines []line, faults []Fault) []outbound {
 		for _, l := range lines {
 			omit = omit && l.omitIfSilent
 		}
-		frames = []outbound{{samples: sum(lines), omit: omit, copies: 1}}
+		frames = []outbound{{samples: sum(s.c.audible(lines)), omit: omit, copies: 1}}
 	} else {
 		for _, l := range lines {
 			frames = append(frames, outbound{stream: l.speaker, name: l.speaker, samples: l.samples, omit: l.omitIfSilent, copies: 1})
@@ -244,6 +247,22 @@ func (s *stream) compose(slot int, lines []line, faults []Fault) []outbound {
 	return frames
 }
 
+// audible are the lines that a mix is made of.
+func (c *Call) audible(lines []line) []line {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.mutes) == 0 {
+		return lines
+	}
+	heard := make([]line, 0, len(lines))
+	for _, l := range lines {
+		if !c.mutes[l.speaker] {
+			heard = append(heard, l)
+		}
+	}
+	return heard
+}
+
 // send writes a slot's frames, and notes what became of each.
 func (s *stream) send(slot int, frames []outbound) {
 	for _, f := range frames {
@@ -251,6 +270,8 @@ func (s *stream) send(slot int, frames []outbound) {
 		cause := Cause("")
 		switch {
 		case silent && f.omit:
+		case s.c.hushed(f.stream):
+			cause = ByMute
 		case s.conn == nil:
 			cause = s.cause
 		case f.copies == 0:
@@ -270,6 +291,14 @@ func (s *stream) send(slot int, frames []outbound) {
 		}
 		s.c.mu.Unlock()
 	}
+}
+
+// hushed tells whether a stream is kept from the bot. The one of a mixed call
+// is as long as it is on hold.
+func (c *Call) hushed(stream int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.held || !c.asked.mixed && c.mutes[stream]
 }
 
 // write returns why the frame did not go out, or nothing.

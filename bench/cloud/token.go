@@ -61,13 +61,16 @@ func newIssuer(key *rsa.PrivateKey, iss, audience string) (*issuer, error) {
 	return i, nil
 }
 
-// authorization returns the value of an Authorization header with a new token,
-// "" if flaw is FlawMissing.
+// authorization returns the value of an Authorization header with a new token
+// of the resource, "" if flaw is FlawMissing.
 func (i *issuer) authorization(now time.Time, life time.Duration, flawed bool, flaw TokenFlaw) string {
-	claims := jwt.MapClaims{
-		"iss": i.issuer, "aud": i.audience, "jti": uuid.NewString(),
-		"iat": now.Unix(), "nbf": now.Unix(), "exp": now.Add(life).Unix(),
-	}
+	return i.bearer(jwt.MapClaims{"iss": i.issuer, "aud": i.audience}, now, life, flawed, flaw)
+}
+
+// bearer is authorization for a token that claims that, besides its times.
+func (i *issuer) bearer(claims jwt.MapClaims, now time.Time, life time.Duration, flawed bool, flaw TokenFlaw) string {
+	claims["jti"] = uuid.NewString()
+	claims["iat"], claims["nbf"], claims["exp"] = now.Unix(), now.Unix(), now.Add(life).Unix()
 	if flawed {
 		switch flaw {
 		case FlawMissing:
@@ -81,6 +84,15 @@ func (i *issuer) authorization(now time.Time, life time.Duration, flawed bool, f
 			claims["iss"] = "https://issuer.invalid"
 		}
 	}
+	text := i.sign(claims)
+	if flawed && (flaw == "" || flaw == FlawSignature) {
+		text = spoil(text)
+	}
+	return "Bearer " + text
+}
+
+// sign returns claims as a signed token.
+func (i *issuer) sign(claims jwt.MapClaims) string {
 	token := jwt.NewWithClaims(jwt.SigningMethodRS256, claims)
 	token.Header["kid"] = i.kid
 	text, err := token.SignedString(i.key)
@@ -88,10 +100,7 @@ func (i *issuer) authorization(now time.Time, life time.Duration, flawed bool, f
 		// The key is ours and the claims are plain: this cannot fail.
 		return ""
 	}
-	if flawed && (flaw == "" || flaw == FlawSignature) {
-		text = spoil(text)
-	}
-	return "Bearer " + text
+	return text
 }
 
 // spoil turns a byte in the middle of a token's signature.
@@ -104,10 +113,11 @@ func spoil(token string) string {
 	return token[:at] + string(wrong) + token[at+1:]
 }
 
-// discovery is the issuer's OpenID configuration, served at base.
-func (i *issuer) discovery(base string) map[string]any {
+// discovery is the OpenID configuration of who signs as iss with this key,
+// served at base.
+func (i *issuer) discovery(iss, base string) map[string]any {
 	return map[string]any{
-		"issuer":                                i.issuer,
+		"issuer":                                iss,
 		"jwks_uri":                              base + keysPath,
 		"id_token_signing_alg_values_supported": []string{"RS256"},
 		"response_types_supported":              []string{"id_token"},

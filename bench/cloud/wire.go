@@ -3,6 +3,7 @@ package cloud
 import (
 	"encoding/json"
 	"errors"
+	"net/http"
 	"net/url"
 	"strings"
 )
@@ -45,6 +46,7 @@ type mediaOptions struct {
 	rate          int // Hz
 	// byPeer: mixed is what the peer says when it is dialled.
 	byPeer bool
+	header http.Header // of the dial, besides the cloud's own
 }
 
 // callRequest holds CreateCallRequest and AnswerCallRequest of both

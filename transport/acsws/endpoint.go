@@ -133,13 +133,17 @@ func (e *endpoint) serve(w http.ResponseWriter, r *http.Request) {
 	// It keeps the http server's buffers of 4 KiB. The origin was checked.
 	up := websocket.Upgrader{CheckOrigin: func(*http.Request) bool { return true }}
 	h := &hijacker{ResponseWriter: w}
-	ws, err := up.Upgrade(h, r, nil)
+	ws, err := up.Upgrade(h, r, http.Header{channelsHeader: {e.leg.Channels().String()}})
 	if err != nil {
 		e.refused.Add(1)
 		return
 	}
 	c.run(ws, h.conn)
 }
+
+// channelsHeader of the response tells a peer which of both it is to send that
+// was not told by its cloud: a media session configuration has no room for it.
+const channelsHeader = "X-Mixminus-Channels"
 
 // check looks at all that can be wrong with an upgrade by itself, before it
 // may cost a connection that stands its place. 0 is fine.

@@ -319,6 +319,18 @@ func TestNewerConnectionWins(t *testing.T) {
 	require.EqualValues(t, 2, r.ep.Stats().Connections)
 }
 
+// TestUpgradeTellsChannels: a peer that no cloud told learns from the upgrade what to
+// send.
+func TestChannelsAreTold(t *testing.T) {
+	for _, channels := range []engine.Channels{engine.Mixed, engine.Unmixed} {
+		r := newRig(t, Config{}, engine.LegConfig{Channels: channels}, transport.Stream{})
+		ws, resp, err := websocket.DefaultDialer.Dial(r.ep.URL(), nil)
+		require.NoError(t, err)
+		require.Equal(t, channels.String(), resp.Header.Get("x-mixminus-channels"))
+		require.NoError(t, ws.Close())
+	}
+}
+
 func TestBadMessagesAreCounted(t *testing.T) {
 	r := newRig(t, Config{}, engine.LegConfig{Channels: engine.Unmixed, MaxSpeakers: 1}, transport.Stream{})
 	tap := r.leg.Tap(64)
@@ -568,4 +580,16 @@ func TestContexts(t *testing.T) {
 	r.dial(header(strings.ToLower(issued.CallID), strings.ToUpper(issued.Render), issued.Source))
 	r.dial(header("graph-call", issued.Render, ""))
 	require.EqualValues(t, 2, r.ep.Stats().Connections)
+}
+
+// TestUpgradeTellsChannels: a peer that no cloud told learns from the upgrade what to
+// send.
+func TestUpgradeTellsChannels(t *testing.T) {
+	for _, channels := range []engine.Channels{engine.Mixed, engine.Unmixed} {
+		r := newRig(t, Config{}, engine.LegConfig{Channels: channels}, transport.Stream{})
+		ws, resp, err := websocket.DefaultDialer.Dial(r.ep.URL(), nil)
+		require.NoError(t, err)
+		require.Equal(t, channels.String(), resp.Header.Get("x-mixminus-channels"))
+		require.NoError(t, ws.Close())
+	}
 }

@@ -1,0 +1,142 @@
+package cloud
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+// JoinDecision is what a bot decided of one more participant of its policy
+// group.
+type JoinDecision struct {
+	Status int `json:"status"` // of the HTTP response
+	// Accepted, or Reason for which it was rejected, or InviteURI of another
+	// bot, at which Call rings instead.
+	Accepted  bool   `json:"accepted"`
+	Reason    string `json:"reason,omitempty"`
+	InviteURI string `json:"invite_uri,omitempty"`
+}
+
+// Join brings one more participant of a policy group: while the call that was
+// answered with a participantCapacity has room, the bot is asked
+// (participantJoiningNotification) and its response decides. ErrFull: it has
+// none, and the service would ring anew (RingGraph). The item's envelope and
+// the response's status are not public: the types of the documents are sent
+// as any other notification, and any 2xx is taken.
+func (c *Call) Join(ctx context.Context, who Speaker) (JoinDecision, error) {
+	g := graphOf(c)
+	if g == nil || g.policyGroup == "" {
+		return JoinDecision{}, fmt.Errorf("cloud: call %s was not brought by a policy", c.id)
+	}
+	g.mu.Lock()
+	full := g.handled >= g.order.capacity || g.state != stateConnected
+	if !full {
+		g.handled++
+	}
+	g.mu.Unlock()
+	if full {
+		return JoinDecision{}, ErrFull
+	}
+	if who.ID == "" {
+		who.ID = c.server.newGraphUser()
+	}
+	party := partyOf(who.ID, who.Name)
+	answer := make(chan JoinDecision, 1)
+	g.notify(notification{
+		name: "joining", change: "updated",
+		data: map[string]any{
+			"@odata.type": "#microsoft.graph.participantJoiningNotification", "id": uuid.NewString(),
+			"call": map[string]any{
+				"@odata.type": "#microsoft.graph.call", "state": c.server.Profile.enum("incoming"), "id": c.id,
+				"direction": c.server.Profile.enum("incoming"), "source": party.info("participantInfo"), "tenantId": g.tenantID,
+			},
+		},
+		answered: func(status int, body []byte) {
+			select {
+			case answer <- readDecision(status, body):
+			default:
+			}
+		},
+	})
+	var d JoinDecision
+	select {
+	case d = <-answer:
+	case <-c.done:
+		return JoinDecision{}, fmt.Errorf("cloud: call %s ended", c.id)
+	case <-ctx.Done():
+		return JoinDecision{}, fmt.Errorf("cloud: join: %w", ctx.Err())
+	}
+	if d.Accepted {
+		g.enter(who)
+	} else {
+		g.mu.Lock()
+		g.handled--
+		g.mu.Unlock()
+	}
+	return d, nil
+}
+
+func readDecision(status int, body []byte) JoinDecision {
+	var m struct {
+		Type      string `json:"@odata.type"`
+		Reason    string `json:"reason"`
+		InviteURI string `json:"inviteUri"`
+	}
+	d := JoinDecision{Status: status}
+	if !decodeAnswer(body, &m) {
+		d.Reason = "the response is not a participantJoiningResponse"
+		return d
+	}
+	switch strings.ToLower(strings.TrimPrefix(m.Type, "#microsoft.graph.")) {
+	case "acceptjoinresponse":
+		d.Accepted = true
+	case "rejectjoinresponse":
+		d.Reason = m.Reason
+	case "invitenewbotresponse":
+		d.InviteURI = m.InviteURI
+	default:
+		d.Reason = fmt.Sprintf("@odata.type %q is not one", m.Type)
+	}
+	return d
+}
+
+// enter puts one more speaker on stage, from the next slot on.
+func (c *graphCall) enter(sp Speaker) {
+	c.changeRoster(func() {
+		speaker := c.stage.add(sp)
+		if c.asked != nil && !c.asked.mixed {
+			before := StreamLog{}
+			if c.media.slots > 0 {
+				before.NotSent = []Span{{Slot: 0, Slots: c.media.slots}}
+			}
+			c.media.streams = append(c.media.streams, before)
+		}
+		c.members = append(c.members, member{
+			id: uuid.NewString(), party: partyOf(sp.ID, sp.Name), msi: msiOf(speaker), speaker: speaker, sequence: c.sequence,
+		})
+	})
+}
+
+// Left tells the bot that a participant whom it records has left
+// (participantLeftNotification).
+func (c *Call) Left(participantID string) bool {
+	g := graphOf(c)
+	if g == nil || g.policyGroup == "" || !g.has(participantID) {
+		return false
+	}
+	g.mu.Lock()
+	g.handled--
+	g.mu.Unlock()
+	g.notify(notification{
+		name: "left", change: "updated",
+		data: map[string]any{
+			"@odata.type": "#microsoft.graph.participantLeftNotification", "id": uuid.NewString(), "participantId": participantID,
+			"call": map[string]any{
+				"@odata.type": "#microsoft.graph.call", "id": c.id, "resultInfo": resultInfo(graphOtherLeft),
+			},
+		},
+	})
+	return c.Leave(participantID)
+}

@@ -1,0 +1,460 @@
+package cloud
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mixminus/mixminus/codec/wav"
+	"github.com/mixminus/mixminus/engine/pcm"
+)
+
+// Limits of prompts and recordings ("call: playPrompt", "call: recordResponse").
+const (
+	maxPrompts = 20
+	maxQueue   = 100               // operations that wait
+	maxPrompt  = 600 * 2 * 16000   // bytes of a file
+	recordsFor = 120 * time.Second // the longest recording
+)
+
+// mediaQueue plays prompts and records, one operation after the other. Its zero
+// value is ready, and safe for concurrent use.
+type mediaQueue struct {
+	mu      sync.Mutex
+	waiting []*mediaTask
+	running *mediaTask
+	closed  bool
+}
+
+// mediaTask is a prompt or a recording.
+type mediaTask struct {
+	c       *graphCall
+	op      *graphOp
+	prompts []string // addresses of WAV files
+	record  *recordModel
+	cancel  context.CancelFunc
+	ctx     context.Context
+	keys    chan string // pressed while it runs
+}
+
+// recordModel is the body of recordResponse.
+type recordModel struct {
+	contextModel
+	Prompts        []promptModel `json:"prompts"`
+	BargeIn        bool          `json:"bargeInAllowed"`
+	InitialSilence *int          `json:"initialSilenceTimeoutInSeconds"`
+	MaxSilence     *int          `json:"maxSilenceTimeoutInSeconds"`
+	MaxRecord      *int          `json:"maxRecordDurationInSeconds"`
+	PlayBeep       *bool         `json:"playBeep"`
+	StopTones      []string      `json:"stopTones"`
+}
+
+type promptModel struct {
+	MediaInfo *struct {
+		URI        string `json:"uri"`
+		ResourceID string `json:"resourceId"`
+	} `json:"mediaInfo"`
+}
+
+// add queues a task, and starts it if nothing runs.
+func (q *mediaQueue) add(t *mediaTask) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed || len(q.waiting) >= maxQueue {
+		return false
+	}
+	t.ctx, t.cancel = context.WithCancel(t.c.ctx)
+	t.keys = make(chan string, 64)
+	q.waiting = append(q.waiting, t)
+	q.next()
+	return true
+}
+
+// next starts what waits. Called with mu held.
+func (q *mediaQueue) next() {
+	if q.running != nil || len(q.waiting) == 0 || q.closed {
+		return
+	}
+	t := q.waiting[0]
+	q.waiting, q.running = q.waiting[1:], t
+	t.c.server.wg.Go(func() {
+		t.run()
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.running = nil
+		q.next()
+	})
+}
+
+// cancel ends all that runs or waits: cancelMediaProcessing.
+func (q *mediaQueue) cancel() {
+	q.mu.Lock()
+	waiting := q.waiting
+	q.waiting = nil
+	if q.running != nil {
+		q.running.cancel()
+	}
+	q.mu.Unlock()
+	for _, t := range waiting {
+		t.cancel()
+		t.fail(errCancelled)
+	}
+}
+
+func (q *mediaQueue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed, q.waiting = true, nil
+	if q.running != nil {
+		q.running.cancel()
+	}
+}
+
+func (q *mediaQueue) pressed(key string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.running != nil {
+		select {
+		case q.running.keys <- key:
+		default:
+		}
+	}
+}
+
+var errCancelled = errors.New("cancelled")
+
+func (t *mediaTask) fail(err error) {
+	switch {
+	case errors.Is(err, errCancelled):
+		more := map[string]any{"completionReason": t.c.server.Profile.enum("operationCanceled")}
+		if t.record != nil {
+			more["recordingLocation"], more["recordingAccessToken"] = "", ""
+		}
+		t.c.complete(t.op, "failed", Result{400, 8508, "Action failed, the operation was cancelled."}, more)
+	default:
+		t.c.complete(t.op, "failed", Result{500, 8519, "Action failed: " + err.Error()}, nil)
+	}
+}
+
+// run plays and records, in real time.
+func (t *mediaTask) run() {
+	defer t.cancel()
+	for _, uri := range t.prompts {
+		if err := t.play(uri); err != nil {
+			t.fail(err)
+			return
+		}
+	}
+	if t.record == nil {
+		t.c.complete(t.op, "completed", actionDone, nil)
+		return
+	}
+	if t.record.PlayBeep == nil || *t.record.PlayBeep {
+		t.c.hear(beep())
+		if !sleep(t.ctx, time.Duration(len(beep()))*time.Second/pcm.SampleRate) {
+			t.fail(errCancelled)
+			return
+		}
+	}
+	t.take()
+}
+
+// beep is a fifth of a second of 1 kHz, as loud as speech.
+func beep() []int16 {
+	wave := [...]int16{0, 3061, 5657, 7391, 8000, 7391, 5657, 3061, 0, -3061, -5657, -7391, -8000, -7391, -5657, -3061}
+	out := make([]int16, pcm.SampleRate/5)
+	for i := range out {
+		out[i] = wave[i%len(wave)]
+	}
+	return out
+}
+
+// hear lets the other side hear samples.
+func (c *graphCall) hear(samples []int16) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.playout.write(c.media.position(time.Now()), samples)
+}
+
+func (t *mediaTask) play(uri string) error {
+	samples, err := t.c.server.fetchPrompt(t.ctx, uri)
+	if err != nil {
+		if t.ctx.Err() != nil {
+			return errCancelled
+		}
+		return err
+	}
+	t.c.hear(samples)
+	if sleep(t.ctx, time.Duration(len(samples))*time.Second/pcm.SampleRate) {
+		return nil
+	}
+	t.c.mu.Lock()
+	t.c.playout.flush(t.c.media.position(time.Now()))
+	t.c.mu.Unlock()
+	return errCancelled
+}
+
+// fetchPrompt gets a WAV file, which must be mono, 16 bit, 16 kHz: the
+// documents' rule for mediaInfo.
+func (s *Server) fetchPrompt(ctx context.Context, uri string) ([]int16, error) {
+	ctx, cancel := context.WithTimeout(ctx, postTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, uri, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := s.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("HTTP %d for the prompt", resp.StatusCode)
+	}
+	reader, err := wav.NewReader(io.LimitReader(resp.Body, maxPrompt))
+	if err != nil {
+		return nil, err
+	}
+	if reader.SampleRate() != pcm.SampleRate {
+		return nil, fmt.Errorf("the prompt has %d Hz: want 16000", reader.SampleRate())
+	}
+	var samples []int16
+	chunk := make([]int16, 16000)
+	for {
+		n, err := reader.Read(chunk)
+		samples = append(samples, chunk[:n]...)
+		switch {
+		case errors.Is(err, io.EOF):
+			return samples, nil
+		case err != nil:
+			return nil, err
+		}
+	}
+}
+
+// prompts checks what is to be played.
+func (s *Server) checkPrompts(prompts []promptModel, most int) ([]string, *response) {
+	var uris []string
+	if len(prompts) > most {
+		return nil, badRequest("prompts", "%d, at most %d", len(prompts), most)
+	}
+	for i, p := range prompts {
+		field := fmt.Sprintf("prompts[%d].mediaInfo.uri", i)
+		if p.MediaInfo == nil || p.MediaInfo.URI == "" {
+			return nil, badRequest(field, "is missing")
+		}
+		if bad := checkGraphURI(field, p.MediaInfo.URI, s.Insecure); bad != nil {
+			return nil, bad
+		}
+		uris = append(uris, p.MediaInfo.URI)
+	}
+	return uris, nil
+}
+
+func (c *graphCall) playPrompt(r *graphRequest) (*response, func()) {
+	var m struct {
+		contextModel
+		Prompts []promptModel `json:"prompts"`
+	}
+	bad := decodeGraph(r.body, &m)
+	uris, wrong := c.server.checkPrompts(m.Prompts, maxPrompts)
+	if bad == nil && wrong == nil && len(uris) == 0 {
+		bad = badRequest("prompts", "is missing")
+	}
+	if bad = firstOf(bad, wrong, clientContext(m.ClientContext), c.hosted(false), c.standing()); bad != nil {
+		return refuseGraph(bad)
+	}
+	op := c.begin("playPromptOperation", m.ClientContext, "running")
+	return c.reply(r, op, http.StatusOK, func() { c.enqueue(&mediaTask{c: c, op: op, prompts: uris}) })
+}
+
+func (c *graphCall) enqueue(t *mediaTask) {
+	if !c.queue.add(t) {
+		t.fail(fmt.Errorf("%d operations wait already", maxQueue))
+	}
+}
+
+func (c *graphCall) recordResponse(r *graphRequest) (*response, func()) {
+	var m recordModel
+	bad := decodeGraph(r.body, &m)
+	uris, wrong := c.server.checkPrompts(m.Prompts, 1)
+	for _, f := range []struct {
+		name  string
+		value *int
+	}{
+		{"initialSilenceTimeoutInSeconds", m.InitialSilence}, {"maxSilenceTimeoutInSeconds", m.MaxSilence}, {"maxRecordDurationInSeconds", m.MaxRecord},
+	} {
+		if bad == nil && f.value != nil && (*f.value < 1 || *f.value > int(recordsFor/time.Second)) {
+			bad = badRequest(f.name, "%d: want 1 to 120", *f.value)
+		}
+	}
+	if bad = firstOf(bad, wrong, clientContext(m.ClientContext), c.hosted(false), c.standing()); bad != nil {
+		return refuseGraph(bad)
+	}
+	if m.BargeIn {
+		c.queue.cancel()
+	}
+	op := c.begin("recordOperation", m.ClientContext, "running")
+	return c.reply(r, op, http.StatusOK, func() { c.enqueue(&mediaTask{c: c, op: op, prompts: uris, record: &m}) })
+}
+
+// seconds of an optional setting; 5 is the documents' default for each.
+func seconds(value *int) int {
+	if value == nil {
+		return 5
+	}
+	return *value
+}
+
+// take records what the speakers say until something ends it.
+func (t *mediaTask) take() {
+	c, m := t.c, t.record
+	from := c.slotNow()
+	first, quiet := -1, 0
+	reason, result := "maxRecordDurationReached", Result{200, 8515, "Action completed, max record duration was reached."}
+	var samples []int16
+	for slot := from; ; slot++ {
+		mix, ok := c.spoken(t.ctx, slot)
+		if !ok {
+			t.fail(errCancelled)
+			return
+		}
+		samples = append(samples, mix...)
+		if silentSamples(mix) {
+			quiet++
+		} else {
+			quiet = 0
+			if first < 0 {
+				first = slot
+			}
+		}
+		elapsed := (slot - from + 1) / 50
+		stop := false
+		switch {
+		case t.stopTone():
+			reason, result, stop = "stopToneDetected", Result{200, 8514, "Action completed, stop tone detected."}, true
+		case first < 0 && elapsed >= seconds(m.InitialSilence):
+			reason, result, stop = "initialSilenceTimeout", Result{400, 8510, "Action failed, initial silence timeout reached."}, true
+		case first >= 0 && quiet >= 50*seconds(m.MaxSilence):
+			reason, result, stop = "maxSilenceTimeout", Result{200, 8516, "Action completed, max silence timeout was reached."}, true
+		case elapsed >= seconds(m.MaxRecord):
+			stop = true
+		}
+		if stop {
+			break
+		}
+	}
+	status := "completed"
+	if result.Code >= 400 {
+		status = "failed"
+	}
+	location, token := c.server.keepRecording(samples)
+	c.complete(t.op, status, result, map[string]any{
+		"recordingLocation": location, "recordingAccessToken": token, "completionReason": c.server.Profile.enum(reason),
+	})
+}
+
+func (t *mediaTask) stopTone() bool {
+	for {
+		select {
+		case key := <-t.keys:
+			for _, want := range t.record.StopTones {
+				if strings.EqualFold(want, key) {
+					return true
+				}
+			}
+		default:
+			return false
+		}
+	}
+}
+
+// slotNow is the slot that is being played.
+func (c *Call) slotNow() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.media.slots
+}
+
+// spoken returns what all speakers say in a slot, once it has passed.
+func (c *graphCall) spoken(ctx context.Context, slot int) ([]int16, bool) {
+	for c.slotNow() <= slot {
+		if !sleep(ctx, pcm.FrameDuration) {
+			return nil, false
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var lines []line
+	for i := range c.stage.actors {
+		lines = append(lines, line{samples: c.stage.actors[i].at(slot)})
+	}
+	return sum(lines), true
+}
+
+const recordingsPath = "/recordings/"
+
+// maxRecordings bounds those that are kept; the oldest goes first.
+const maxRecordings = 64
+
+// keepRecording returns where it can be fetched, and with which token.
+func (s *Server) keepRecording(samples []int16) (location, token string) {
+	id := rand.Text()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.recordings[id] = recording{token: rand.Text(), wave: waveOf(samples)}
+	s.recordingIDs = append(s.recordingIDs, id)
+	if len(s.recordingIDs) > maxRecordings {
+		delete(s.recordings, s.recordingIDs[0])
+		s.recordingIDs = s.recordingIDs[1:]
+	}
+	return s.url + recordingsPath + id, s.recordings[id].token
+}
+
+// recording is one that was taken by recordResponse.
+type recording struct {
+	token string
+	wave  []byte
+}
+
+// waveOf writes a WAV file: 44 bytes of header, and the samples.
+func waveOf(samples []int16) []byte {
+	var b bytes.Buffer
+	data := PCM(samples).bytes()
+	b.WriteString("RIFF")
+	b.Write(binary.LittleEndian.AppendUint32(nil, uint32(36+len(data))))
+	b.WriteString("WAVEfmt ")
+	for _, v := range []any{uint32(16), uint16(1), uint16(1), uint32(16000), uint32(32000), uint16(2), uint16(16)} {
+		// A bytes.Buffer takes all that it is given.
+		_ = binary.Write(&b, binary.LittleEndian, v)
+	}
+	b.WriteString("data")
+	b.Write(binary.LittleEndian.AppendUint32(nil, uint32(len(data))))
+	b.Write(data)
+	return b.Bytes()
+}
+
+// serveRecording is what DownloadRecording of the clients asks for.
+func (s *Server) serveRecording(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	rec, ok := s.recordings[strings.TrimPrefix(r.URL.Path, recordingsPath)]
+	s.mu.Unlock()
+	switch {
+	case !ok:
+		http.Error(w, "no such recording", http.StatusNotFound)
+	case r.Header.Get("Authorization") != "Bearer "+rec.token:
+		http.Error(w, "the recordingAccessToken is wrong", http.StatusUnauthorized)
+	default:
+		w.Header().Set("Content-Type", "application/octet-stream")
+		// A peer that has gone away does not get its file.
+		_, _ = w.Write(rec.wave)
+	}
+}

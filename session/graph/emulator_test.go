@@ -1,0 +1,212 @@
+package graph_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mixminus/mixminus/bench/cloud"
+	"github.com/mixminus/mixminus/engine"
+	"github.com/mixminus/mixminus/engine/pcm"
+	"github.com/mixminus/mixminus/session"
+	"github.com/mixminus/mixminus/session/graph"
+	"github.com/mixminus/mixminus/transport/acsws"
+	"github.com/stretchr/testify/require"
+)
+
+// host is the product, wired for Graph against an emulator.
+type host struct {
+	t        *testing.T
+	emulator *cloud.Server
+	client   *graph.Client
+	manager  *session.Manager
+	webhook  *graph.Webhook
+	media    *acsws.Server
+	http     *httptest.Server
+	calls    chan *session.Call
+	rings    chan *session.IncomingCall
+
+	mu     sync.Mutex
+	onCall func(*session.Call)
+}
+
+// newHost starts an emulator and a host that knows it, with tokens checked in
+// all directions.
+func newHost(t *testing.T, emulator *cloud.Server, edit func(*graph.WebhookConfig)) *host {
+	t.Helper()
+	h := &host{t: t, emulator: emulator, calls: make(chan *session.Call, 16), rings: make(chan *session.IncomingCall, 16)}
+	mux := http.NewServeMux()
+	h.http = httptest.NewServer(mux)
+	t.Cleanup(h.http.Close)
+	emulator.Insecure = true // plain http, on this machine
+	emulator.GraphEventsURL = h.http.URL + "/graph/callbacks"
+	require.NoError(t, emulator.Start(context.Background()))
+	t.Cleanup(func() { require.NoError(t, emulator.Close()) })
+	app := emulator.GraphApps()[0]
+	verifier, err := graph.NewVerifier(graph.VerifierConfig{AppID: app.ID, Tenants: []string{app.TenantID}, OpenIDURL: emulator.GraphOIDCURL()})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, verifier.Close()) })
+	token, err := emulator.AccessToken("")
+	require.NoError(t, err)
+	ops := new(graph.Operations)
+	h.client, err = graph.NewClient(graph.ClientConfig{Endpoint: emulator.URL(), Token: token, Operations: ops, BaseDelay: time.Millisecond})
+	require.NoError(t, err)
+	h.media, err = acsws.New(acsws.Config{BaseURL: "ws" + strings.TrimPrefix(h.http.URL, "http") + "/media", Verify: verifier.Verify})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, h.media.Close()) })
+	eng := engine.New(engine.Config{})
+	t.Cleanup(func() { require.NoError(t, eng.Close()) })
+	h.manager, err = session.New(session.Config{
+		Engine: eng, Media: h.media, Clouds: []session.Cloud{h.client}, CallbackURL: h.http.URL + "/graph/callbacks",
+		OnIncoming: func(ic *session.IncomingCall) { h.rings <- ic },
+		OnCall: func(c *session.Call) {
+			h.mu.Lock()
+			fn := h.onCall
+			h.mu.Unlock()
+			if fn != nil {
+				fn(c)
+			}
+			h.calls <- c
+		},
+	})
+	require.NoError(t, err)
+	config := graph.WebhookConfig{Sink: h.manager, Operations: ops, Verify: verifier.Verify}
+	if edit != nil {
+		edit(&config)
+	}
+	h.webhook, err = graph.NewWebhook(config)
+	require.NoError(t, err)
+	mux.Handle("/graph/", h.webhook)
+	mux.Handle("/media/", h.media)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		require.NoError(t, h.manager.Close(ctx))
+	})
+	return h
+}
+
+// limit of what a test waits for.
+func (h *host) limit() context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	h.t.Cleanup(cancel)
+	return ctx
+}
+
+func seed(t *testing.T, name string) json.RawMessage {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", "seeds", name+".json"))
+	require.NoError(t, err)
+	return data
+}
+
+// without is a request of the documents, but for those members.
+func without(t *testing.T, request json.RawMessage, keys ...string) json.RawMessage {
+	t.Helper()
+	var m map[string]any
+	require.NoError(t, json.Unmarshal(request, &m))
+	for _, k := range keys {
+		delete(m, k)
+	}
+	out, err := json.Marshal(m)
+	require.NoError(t, err)
+	return out
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	require.Eventually(t, ok, 20*time.Second, 5*time.Millisecond, what)
+}
+
+// heard collects what an unmixed leg's speakers say.
+type heard struct {
+	mu      sync.Mutex
+	samples map[string][]int16
+}
+
+func (h *heard) attach(c *session.Call) {
+	h.samples = map[string][]int16{}
+	c.Leg().OnRender(func(r *engine.Render) {
+		id := r.RawID()
+		r.Handle(func(f *pcm.Frame) {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			h.samples[id] = append(h.samples[id], f.Samples[:]...)
+		})
+	})
+}
+
+// TestMeeting joins a scheduled meeting as the documents' sixth example does,
+// waits in the lobby, hears three people by name, and is heard.
+func TestMeeting(t *testing.T) {
+	script, err := cloud.Named(cloud.ThreeSpeakers, 2*time.Second)
+	require.NoError(t, err)
+	h := newHost(t, &cloud.Server{OnCreate: func(d cloud.Dialled) cloud.Callee {
+		return cloud.Callee{Script: script, Lobby: true}
+	}}, nil)
+	var ears heard
+	lobby := make(chan bool, 8)
+	h.onCall = func(c *session.Call) {
+		ears.attach(c)
+		c.OnLobby(func(waits bool) { lobby <- waits })
+	}
+	tenant := h.emulator.GraphApps()[0].TenantID
+	body := without(t, seed(t, "create-ex6-request"), "mediaConfig", "callbackUri", "tenantId")
+	call, err := h.manager.Create(h.limit(), "graph", body, session.Options{Channels: engine.Unmixed, Bidirectional: true})
+	require.NoError(t, err)
+	require.True(t, <-lobby)
+	require.Len(t, call.Participants(), 1, "the bot sees itself alone")
+	up, _ := call.Media()
+	require.False(t, up, "no media in the lobby")
+	there := h.emulator.Call(call.CallID())
+	there.Admit()
+	require.False(t, <-lobby)
+	greeting := make([]int16, 1600)
+	for i := range greeting {
+		greeting[i] = int16(i)
+	}
+	_, err = call.Leg().Source().Write(h.limit(), greeting)
+	require.NoError(t, err)
+	select {
+	case <-call.Done():
+	case <-h.limit().Done():
+		t.Fatal("the meeting does not end")
+	}
+	require.NoError(t, call.Err())
+
+	log := there.Log()
+	require.Equal(t, "graph", log.Cloud)
+	require.Equal(t, "unmixed", log.Media, "as the leg asked")
+	require.Len(t, log.Speakers, 3)
+	for _, sp := range log.Speakers {
+		want := sp.Expected(log.Slots)
+		got := ears.samples[sp.StreamID]
+		require.NotEmpty(t, got, "speaker %s", sp.StreamID)
+		require.Equal(t, sound(want), sound(got), "speaker %s", sp.StreamID)
+		require.Equal(t, sp.Name, call.Name(sp.StreamID))
+	}
+	require.EqualValues(t, len(greeting), log.Playout.Total)
+	require.Equal(t, greeting, []int16(log.Playout.PCM))
+	require.NotEqual(t, tenant, "")
+	require.Empty(t, h.webhook.Stats().Bad)
+	require.Zero(t, h.webhook.Stats().BadItems)
+}
+
+// sound is what is heard, from its first sample that is not silent to the last.
+func sound(s []int16) []int16 {
+	i, j := 0, len(s)
+	for i < j && s[i] == 0 {
+		i++
+	}
+	for j > i && s[j-1] == 0 {
+		j--
+	}
+	return s[i:j]
+}
