@@ -100,6 +100,8 @@ type Leg struct {
 	refused atomic.Int64              // chunks of speakers over MaxSpeakers
 	dtmf    atomic.Int64
 	lat     latency
+	// dominant is nil unless somebody wants to know.
+	dominant atomic.Pointer[dominant]
 
 	// Guarded by mu.
 	mu       sync.Mutex

@@ -259,6 +259,9 @@ func (r *Render) emit(f *pcm.Frame, c Chunk, held *Tap) {
 	l := r.leg
 	l.clock.end = max(l.clock.end, r.place.pos)
 	r.n.frames.Add(1)
+	if d := l.dominant.Load(); d != nil {
+		d.hear(r, f, r.place.pos)
+	}
 	if h := r.handler.Load(); h != nil {
 		l.lat.record(f)
 		(*h)(f)
