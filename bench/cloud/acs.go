@@ -54,7 +54,7 @@ var operationNames = []string{
 }
 
 func knownOperation(name string) bool {
-	return slices.Contains(operationNames, name) || slices.Contains(graphOperationNames, name)
+	return slices.Contains(slices.Concat(operationNames, graphOperationNames, changeOperationNames), name)
 }
 
 // serveREST is the handler of everything below /calling that must be signed.

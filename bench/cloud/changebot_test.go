@@ -24,6 +24,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 )
 
@@ -148,13 +149,21 @@ func (b *changeBot) doAs(app changeApp, version, method, path string, body any) 
 	if !ok && body != nil {
 		text = string(marshal(body))
 	}
-	resp := b.c.serve(app, version, method, "/subscriptions"+path, nil, []byte(text))
-	if resp.body == nil {
-		return resp.status, nil
+	resp := b.c.serve(app, version, method, "/subscriptions"+path, []byte(text))
+	return resp.status, b.written(resp)
+}
+
+// written is what a client reads of a response, nil if nothing.
+func (b *changeBot) written(resp *response) (v map[string]any) {
+	b.t.Helper()
+	if resp.failure != nil {
+		resp.failure.RequestID, resp.failure.ClientRequestID = uuid.NewString(), uuid.NewString()
+		resp = resp.withFailure()
 	}
-	var v map[string]any
-	require.NoError(b.t, json.Unmarshal(resp.body, &v), "%s", resp.body)
-	return resp.status, v
+	if resp.body != nil {
+		require.NoError(b.t, json.Unmarshal(resp.body, &v), "%s", resp.body)
+	}
+	return v
 }
 
 // request is the document's request with a receiver, times and a certificate

@@ -1,13 +1,9 @@
 package cloud
 
 import (
-	"cmp"
 	"fmt"
 	"net/http"
 	"strconv"
-	"time"
-
-	"github.com/google/uuid"
 )
 
 // changeRefusal is an answer of Microsoft Graph that is not success
@@ -23,30 +19,9 @@ func (e *changeRefusal) Error() string {
 	return fmt.Sprintf("HTTP %d, code %s: %s", e.status, e.code, e.message)
 }
 
-type changeErrorModel struct {
-	Code       string           `json:"code"`
-	Message    string           `json:"message"`
-	InnerError changeInnerError `json:"innerError"`
-}
-
-type changeInnerError struct {
-	Date            string `json:"date"`
-	RequestID       string `json:"request-id"`
-	ClientRequestID string `json:"client-request-id"`
-}
-
-// response puts e into the envelope of Graph's errors. An empty requestID
-// means a new one; a request without the header client-request-id has its
-// requestID for both.
-func (e *changeRefusal) response(now time.Time, requestID, clientRequestID string) *response {
-	requestID = cmp.Or(requestID, uuid.NewString())
-	resp := newResponse(e.status, map[string]changeErrorModel{"error": {
-		Code: e.code, Message: e.message, InnerError: changeInnerError{
-			Date:            now.UTC().Format("2006-01-02T15:04:05"),
-			RequestID:       requestID,
-			ClientRequestID: cmp.Or(clientRequestID, requestID),
-		},
-	}})
+// response puts e into the envelope of Graph's errors.
+func (e *changeRefusal) response() *response {
+	resp := graphError(e.status, e.code, e.message)
 	if e.retryAfter > 0 {
 		resp.header = http.Header{"Retry-After": {strconv.Itoa(e.retryAfter)}}
 	}

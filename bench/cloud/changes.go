@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -81,9 +80,6 @@ func (c *changes) init(cfg changesConfig) {
 type changeApp struct {
 	ID, TenantID string
 	Roles        []string
-	// RequestID and ClientRequestID of the request are told in errors; empty
-	// means new ones.
-	RequestID, ClientRequestID string
 }
 
 // changeRoles are the permissions for a meeting's call events; one will do.
@@ -161,12 +157,10 @@ var changeOperationNames = []string{
 
 // serve answers a request to /{version}/subscriptions and below; path may
 // begin with /subscriptions. The caller has told the app by its token and
-// unpacked the body. Query options are ignored. A create or update that names
+// unpacked the body. A create or update that names
 // a URL blocks until the app has proved that it listens there.
-func (c *changes) serve(app changeApp, version, method, path string, _ url.Values, body []byte) *response {
-	refuse := func(e *changeRefusal) *response {
-		return e.response(time.Now(), app.RequestID, app.ClientRequestID)
-	}
+func (c *changes) serve(app changeApp, version, method, path string, body []byte) *response {
+	refuse := (*changeRefusal).response
 	name, id, handler := changeOperation(method, strings.TrimPrefix(path, "/subscriptions"))
 	if handler == nil {
 		return refuse(&changeRefusal{status: http.StatusMethodNotAllowed, code: "Request_BadRequest", message: "Specified HTTP method is not allowed for the request target."})

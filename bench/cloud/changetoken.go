@@ -26,13 +26,9 @@ func changeIssuer(tenant string) string { return "https://sts.windows.net/" + te
 // discovery is the OpenID configuration of who signs validation tokens, served
 // at base. Its issuer has a placeholder where tokens name their tenant.
 func (c *changes) discovery(base string) map[string]any {
-	return map[string]any{
-		"issuer":                                changeIssuer("{tenantid}"),
-		"jwks_uri":                              base + changeKeysPath,
-		"id_token_signing_alg_values_supported": []string{"RS256"},
-		"response_types_supported":              []string{"code", "id_token", "code id_token", "token id_token", "token"},
-		"subject_types_supported":               []string{"pairwise"},
-	}
+	doc := c.issuer.discovery(changeIssuer("{tenantid}"), base)
+	doc["jwks_uri"] = base + changeKeysPath
+	return doc
 }
 
 // validationToken signs a token for an app of a tenant: v1.0 of Microsoft's

@@ -79,7 +79,6 @@ func (s *Server) serveGraph(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Strict-Transport-Security", "max-age=31536000")
 	if f := resp.failure; f != nil {
 		f.RequestID, f.ClientRequestID = id, client
-		resp = resp.withFailure()
 	}
 	resp.write(w)
 	if err := http.NewResponseController(w).Flush(); err != nil {
@@ -101,11 +100,8 @@ func (s *Server) processGraph(w http.ResponseWriter, r *http.Request) (resp *res
 	version, path, _ := strings.Cut(path, "/")
 	req := &graphRequest{app: app, roles: roles, version: version, body: body, base: baseOf(r)}
 	if head, below, _ := strings.Cut(path, "/"); head == "subscriptions" {
-		fault := s.takeFault("subscriptions")
-		if resp := faultResponse(fault); resp != nil {
-			return resp, after, fault.Delay
-		}
-		return s.changes.serve(changeApp{ID: app.ID, TenantID: app.TenantID, Roles: roles.names}, version, r.Method, below, r.URL.Query(), body), after, fault.Delay
+		from := changeApp{ID: app.ID, TenantID: app.TenantID, Roles: roles.names}
+		return s.changes.serve(from, version, r.Method, below, body), after, 0
 	}
 	op, resp := s.routeGraph(req, r.Method, path)
 	if resp != nil {

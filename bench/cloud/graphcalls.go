@@ -55,7 +55,7 @@ var graphOperationNames = func() []string {
 		"changeScreenSharingRole", "updateRecordingStatus", "addLargeGalleryView", "sendDtmfTones", "participants", "invite", "muteAll",
 		"configureMixer", "participant", "removeParticipant", "muteParticipant", "startHoldMusic", "stopHoldMusic",
 		"contentSharingSessions", "contentSharingSession", "operation", "audioRoutingGroups", "createAudioRoutingGroup",
-		"audioRoutingGroup", "updateAudioRoutingGroup", "deleteAudioRoutingGroup", "subscriptions",
+		"audioRoutingGroup", "updateAudioRoutingGroup", "deleteAudioRoutingGroup",
 	}
 }()
 

@@ -106,6 +106,9 @@ func (r *response) with(name, value string) *response {
 }
 
 func (r *response) write(w http.ResponseWriter) {
+	if r.failure != nil {
+		r = r.withFailure()
+	}
 	for name, values := range r.header {
 		w.Header()[name] = values
 	}

@@ -170,6 +170,10 @@ func (s *Server) Start(ctx context.Context) error {
 	s.calls, s.tokens = map[string]*Call{}, map[string]*acsCall{}
 	s.subscriptions = map[string]*subscription{}
 	s.graphCalls, s.recordings = map[string]*graphCall{}, map[string]recording{}
+	s.changes.init(changesConfig{
+		ctx: s.ctx, wg: &s.wg, client: s.client, issuer: s.issuer, scaled: s.scaled, log: s.log,
+		insecure: s.Insecure, pascal: s.Profile == ProfileReal, fault: s.takeFault,
+	})
 	s.serve(tls.NewListener(secure, &tls.Config{Certificates: []tls.Certificate{s.ca.server}, MinVersion: tls.VersionTLS12}), http.HandlerFunc(s.serveHTTP))
 	s.serve(listener, http.HandlerFunc(s.serveHTTP))
 	s.serve(admin, s.adminHandler())
@@ -309,7 +313,9 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		notFound("Resource " + path).response().write(w)
 	case path == discoveryPath:
 		newResponse(http.StatusOK, s.issuer.discovery(s.issuer.issuer, s.url)).write(w)
-	case path == keysPath:
+	case path == changeDiscoveryPath:
+		newResponse(http.StatusOK, s.changes.discovery(baseOf(r))).write(w)
+	case path == keysPath, path == changeKeysPath:
 		newResponse(http.StatusOK, s.issuer.jwks).write(w)
 	case path == graphDiscoveryPath:
 		newResponse(http.StatusOK, s.issuer.discovery(callbackIssuer, baseOf(r))).write(w)

@@ -84,24 +84,17 @@ func (i *issuer) bearer(claims jwt.MapClaims, now time.Time, life time.Duration,
 			claims["iss"] = "https://issuer.invalid"
 		}
 	}
-	text := i.sign(claims)
-	if flawed && (flaw == "" || flaw == FlawSignature) {
-		text = spoil(text)
+	if flawed && flaw == "" {
+		flaw = FlawSignature
 	}
-	return "Bearer " + text
+	if !flawed {
+		flaw = ""
+	}
+	return "Bearer " + i.signFlawed(claims, flaw)
 }
 
 // sign returns claims as a signed token.
-func (i *issuer) sign(claims jwt.MapClaims) string {
-	token := jwt.NewWithClaims(jwt.SigningMethodRS256, claims)
-	token.Header["kid"] = i.kid
-	text, err := token.SignedString(i.key)
-	if err != nil {
-		// The key is ours and the claims are plain: this cannot fail.
-		return ""
-	}
-	return text
-}
+func (i *issuer) sign(claims jwt.MapClaims) string { return i.signFlawed(claims, "") }
 
 // spoil turns a byte in the middle of a token's signature.
 func spoil(token string) string {
