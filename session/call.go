@@ -218,6 +218,28 @@ func (c *Call) HangUp(ctx context.Context, forEveryone bool) error {
 	}
 }
 
+// MustAnnounce tells whether the call's cloud wants to be told before the call
+// is recorded.
+func (c *Call) MustAnnounce() bool {
+	_, ok := c.cloud.(Announcer)
+	return ok
+}
+
+// AnnounceRecording tells the call that it is recorded, or is not any more, and
+// returns when the cloud has taken note: nothing may be stored before. The call
+// must be connected. It does nothing where MustAnnounce is false.
+func (c *Call) AnnounceRecording(ctx context.Context, on bool) error {
+	cloud, ok := c.cloud.(Announcer)
+	if !ok {
+		return nil
+	}
+	id := c.CallID()
+	if id == "" {
+		return fmt.Errorf("session: announce recording of call %s: the cloud has not told its id yet", c.id)
+	}
+	return cloud.AnnounceRecording(ctx, id, on)
+}
+
 // Participants is the roster, with the names that are known. The recorder
 // takes its speakers' names from here and from OnRoster.
 func (c *Call) Participants() []Participant {

@@ -54,6 +54,14 @@ type RosterKeeper interface {
 	Participants(ctx context.Context, callID string) (Roster, error)
 }
 
+// Announcer is a Cloud in whose calls nothing may be recorded before it was told
+// of it.
+type Announcer interface {
+	// AnnounceRecording tells a call that it is recorded, or is not any more.
+	// What comes before it has returned may not be stored.
+	AnnounceRecording(ctx context.Context, callID string, on bool) error
+}
+
 // Roster is who is in a call.
 type Roster struct {
 	Participants []Participant

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -33,11 +34,13 @@ const (
 //	POST   /v1/calls/{id}/faults   Fault -> 204
 //	GET    /v1/resource            -> resourceSummary
 //
+// and what graphadmin.go lists.
+//
 // Errors are {"error": "..."} and say which field is wrong. It is served to
 // this machine only, and not to web pages that a browser on it shows.
 func (s *Server) adminHandler() http.Handler {
 	mux := http.NewServeMux()
-	for pattern, h := range map[string]adminFunc{
+	handlers := map[string]adminFunc{
 		"POST /v1/incoming":          adminIncoming,
 		"PUT /v1/callee":             adminCallee,
 		"POST /v1/faults":            adminFaults,
@@ -48,7 +51,9 @@ func (s *Server) adminHandler() http.Handler {
 		"POST /v1/calls/{id}/dtmf":   ofCall(adminDTMF),
 		"POST /v1/calls/{id}/faults": ofCall(adminCallFault),
 		"GET /v1/resource":           adminResource,
-	} {
+	}
+	maps.Copy(handlers, graphAdmin)
+	for pattern, h := range handlers {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { s.answerAdmin(w, r, h) })
 	}
 	return http.NewCrossOriginProtection().Handler(mux)
@@ -171,6 +176,7 @@ func adminIncoming(s *Server, r *http.Request, body []byte) (int, any, error) {
 type calleeRequest struct {
 	scriptRequest
 	Ring   string  `json:"ring,omitempty"`
+	Lobby  bool    `json:"lobby,omitempty"`
 	Refuse *Result `json:"refuse,omitempty"`
 }
 
@@ -179,7 +185,7 @@ func adminCallee(s *Server, _ *http.Request, body []byte) (int, any, error) {
 	if err := decodeAdmin(body, &req); err != nil {
 		return 0, nil, err
 	}
-	callee := Callee{Refuse: req.Refuse}
+	callee := Callee{Refuse: req.Refuse, Lobby: req.Lobby}
 	var err error
 	if callee.Ring, err = duration("ring", req.Ring, 0); err != nil {
 		return 0, nil, err
@@ -213,6 +219,8 @@ func adminFaults(s *Server, _ *http.Request, body []byte) (int, any, error) {
 // callSummary is a row of the table of calls.
 type callSummary struct {
 	ID        string    `json:"id"`
+	Cloud     string    `json:"cloud"`
+	Kind      string    `json:"kind,omitempty"` // at Graph
 	Direction Direction `json:"direction"`
 	State     string    `json:"state"`
 	Ended     bool      `json:"ended"`
@@ -226,7 +234,7 @@ type callSummary struct {
 func (c *Call) summary() callSummary {
 	l := c.log(time.Now(), false)
 	sum := callSummary{
-		ID: l.ID, Direction: l.Direction, State: l.State, Ended: l.Ended, Result: l.Result,
+		ID: l.ID, Cloud: l.Cloud, Kind: l.Kind, Direction: l.Direction, State: l.State, Ended: l.Ended, Result: l.Result,
 		Script: l.Script, Media: l.Media, Slots: l.Slots, Speakers: []string{},
 	}
 	for i := range l.Speakers {

@@ -80,7 +80,7 @@ func (s *Server) graphCreate(r *graphRequest) (*response, func()) {
 	if bad != nil {
 		return refuseGraph(bad)
 	}
-	if c.hasFault(MediaFirst) {
+	if c.hasFault(MediaFirst) && !c.waits() { // none comes in a lobby
 		select {
 		case <-c.mediaTried:
 		case <-c.ended:

@@ -63,7 +63,8 @@ func oneCallee(n int) Script {
 func talk(v signal.Voice, silence Silence, start, end int) Speaker {
 	const pause = 50
 	whole := len(signal.Speech(v)) / pcm.FrameSamples
-	sp := Speaker{Voice: v.String(), Start: start, Silence: silence}
+	name := v.String()
+	sp := Speaker{Name: strings.ToUpper(name[:1]) + name[1:], Voice: name, Start: start, Silence: silence}
 	if room := end - start; room < whole {
 		sp.Length = max(1, room)
 	} else {

@@ -1,6 +1,6 @@
-// Package demo plays two calls between the emulated cloud and a running host,
-// shows them live, and proves afterwards, sample by sample, that nothing was
-// lost: the reference is what the emulator's script said, never the wire.
+// Package demo plays calls between the emulated clouds and a running host, shows
+// them live, and proves afterwards, sample by sample, that nothing was lost: the
+// reference is what the emulator's script said, never the wire.
 //
 // It starts neither side: whoever wires them hands them in.
 package demo
@@ -32,17 +32,19 @@ const (
 
 // Config of a Demo.
 type Config struct {
-	// Emulator is started, and answers what the host creates with a callee
-	// who barges in on the greeting once.
+	// Emulator is started, and takes what the host creates: at ACS by a callee
+	// who barges in on the greeting once, at Graph as a meeting with a lobby,
+	// which lasts until the bot leaves.
 	Emulator *cloud.Server
-	// Incoming is the script that rings the host.
+	// Incoming is the script that rings the host, at both clouds.
 	Incoming cloud.Script
 	// Duration of each scene.
 	Duration time.Duration
-	// Greeting is what the bot of the outgoing call says first.
+	// Greeting is what the bot says first, in the calls in which it speaks.
 	Greeting []int16
-	// Outgoing is the media of the call that the bot creates.
-	Outgoing session.Options
+	// Outgoing is the media of the call that the bot creates, and Meeting
+	// that of the meeting that it joins.
+	Outgoing, Meeting session.Options
 	// Screen shows the live table; nil shows none. Rewrite redraws it in
 	// place, as a terminal can; else lines are added.
 	Screen  io.Writer
@@ -65,11 +67,12 @@ type Demo struct {
 // watched is a call on the host's side, and what it became.
 type watched struct {
 	call  *session.Call
-	rec   *record.Recording
 	meter *meter
 
-	// Guarded by Demo.mu; the leg's last word.
-	leg *engine.LegStats
+	// Guarded by Demo.mu.
+	rec   *record.Recording // nil until it is recorded
+	leg   *engine.LegStats  // its last word
+	lobby *lobby            // nil if it was in none
 }
 
 // New prepares a performance.
@@ -77,8 +80,8 @@ func New(cfg Config) *Demo { return &Demo{cfg: cfg} }
 
 // OnCall must be called for each call of the host before anything is asked of
 // the cloud.
-func (d *Demo) OnCall(c *session.Call, rec *record.Recording) {
-	w := &watched{call: c, rec: rec}
+func (d *Demo) OnCall(c *session.Call) {
+	w := &watched{call: c}
 	if d.cfg.Screen != nil { // else nobody would empty its taps
 		w.meter = newMeter(c.Leg())
 	}
@@ -87,21 +90,33 @@ func (d *Demo) OnCall(c *session.Call, rec *record.Recording) {
 	d.mu.Unlock()
 }
 
+// OnRecording must be called for each of them when its recording begins.
+func (d *Demo) OnRecording(c *session.Call, rec *record.Recording) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, w := range d.watched {
+		if w.call == c {
+			w.rec = rec
+		}
+	}
+}
+
 func (d *Demo) calls() []*watched {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return append([]*watched(nil), d.watched...)
 }
 
-// Run plays both scenes side by side, and judges them.
+// Run plays all scenes side by side, and judges them.
 func (d *Demo) Run(ctx context.Context, m *session.Manager) (*Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.cfg.Duration+grace)
 	defer cancel()
 	table := startTable(d)
 	defer table.stop()
 	var wg sync.WaitGroup
-	errs := make([]error, 2)
-	for i, scene := range []func(context.Context, *session.Manager) error{d.incoming, d.outgoing} {
+	scenes := []func(context.Context, *session.Manager) error{d.incoming, d.outgoing, d.meeting, d.policy}
+	errs := make([]error, len(scenes))
+	for i, scene := range scenes {
 		wg.Go(func() { errs[i] = scene(ctx, m) })
 	}
 	wg.Wait()
@@ -171,12 +186,13 @@ func (d *Demo) settle(ctx context.Context, callID string) error {
 		stats := w.call.Leg().Stats()
 		d.mu.Lock()
 		w.leg = &stats
+		rec := w.rec
 		d.mu.Unlock()
-		if w.rec == nil {
+		if rec == nil {
 			return nil
 		}
 		select {
-		case <-w.rec.Done():
+		case <-rec.Done():
 			return nil
 		case <-ctx.Done():
 			return fmt.Errorf("demo: recording of call %s does not end: %w", callID, context.Cause(ctx))

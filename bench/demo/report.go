@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"math"
@@ -49,8 +50,11 @@ type Latency struct {
 
 // RecordingReport is one file.
 type RecordingReport struct {
-	Path    string `json:"path"`
+	Path string `json:"path"`
+	// Speaker is the cloud's id of the voice: at Graph the media source id
+	// (MSI); or bot, mixed, mixed-in.
 	Speaker string `json:"speaker"`
+	Name    string `json:"name,omitempty"`
 	Samples int64  `json:"samples"`
 	Missing int64  `json:"missing"`
 	SHA256  string `json:"sha256"`
@@ -79,9 +83,10 @@ func (d *Demo) judge() (*Report, error) {
 		}
 		for i := range res.Tracks {
 			t := &res.Tracks[i]
-			c.Recordings = append(c.Recordings, RecordingReport{Path: t.Path, Speaker: t.Label(), Samples: t.Samples, Missing: t.Missing, SHA256: t.SHA256})
+			c.Recordings = append(c.Recordings, RecordingReport{Path: t.Path, Speaker: t.Label(), Name: t.Name, Samples: t.Samples, Missing: t.Missing, SHA256: t.SHA256})
 		}
 		v := judge(log, w.leg, res, d.cfg.Greeting)
+		v.meetingFacts(w.lobby)
 		c.Proven, c.Problems = v.proven, v.problems
 		r.OK = r.OK && len(v.problems) == 0
 		r.Calls = append(r.Calls, c)
@@ -115,10 +120,10 @@ func streams(log *cloud.Log) (all []*cloud.StreamLog) {
 // Print writes the report for people.
 func (r *Report) Print(w io.Writer) {
 	for _, c := range r.Calls {
-		fmt.Fprintf(w, "\n%s call, %s: %d frames in, %d lost, %d out; latency p50 %.3f ms, p99 %.3f ms, max %.3f ms\n",
-			c.Direction, c.Media, c.FramesIn, c.FramesLost, c.FramesOut, c.LatencyMS.P50, c.LatencyMS.P99, c.LatencyMS.Max)
+		fmt.Fprintf(w, "\n%s, %s call, %s: %d frames in, %d lost, %d out; latency p50 %.3f ms, p99 %.3f ms, max %.3f ms\n",
+			c.Cloud, c.Direction, c.Media, c.FramesIn, c.FramesLost, c.FramesOut, c.LatencyMS.P50, c.LatencyMS.P99, c.LatencyMS.Max)
 		for _, f := range c.Recordings {
-			fmt.Fprintf(w, "  %6.2f s  %-60s %s\n", float64(f.Samples)/pcm.SampleRate, f.Path, short(f.Speaker))
+			fmt.Fprintf(w, "  %6.2f s  %-60s %s\n", float64(f.Samples)/pcm.SampleRate, f.Path, cmp.Or(f.Name, short(f.Speaker)))
 		}
 		for _, p := range c.Proven {
 			fmt.Fprintf(w, "  ok    %s\n", p)

@@ -91,7 +91,7 @@ func clip(text string, width, height int) string {
 func (t *table) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s   %4.1f s\n", t.demo.cfg.Title, time.Since(t.start).Seconds())
-	fmt.Fprintf(&b, "%-9s %-8s %-16s %-*s %6s %6s %5s %5s  %s\n", "CALL", "MEDIA", "SPEAKER", bars, "LEVEL", "dBFS", "IN", "OUT", "LOST", "LATENCY ms p50/p99/max")
+	fmt.Fprintf(&b, "%-5s %-9s %-8s %-14s %-*s %6s %6s %5s %5s  %s\n", "CLOUD", "CALL", "MEDIA", "SPEAKER", bars, "LEVEL", "dBFS", "IN", "OUT", "LOST", "LATENCY ms p50/p99/max")
 	for _, w := range t.demo.calls() {
 		t.call(&b, w)
 	}
@@ -101,13 +101,17 @@ func (t *table) text() string {
 func (t *table) call(b *strings.Builder, w *watched) {
 	s := w.call.Leg().Stats()
 	levels, bot := w.meter.read()
-	head := fmt.Sprintf("%-9s %-8s", w.call.Direction(), s.Channels)
+	head := fmt.Sprintf("%-5s %-9s %-8s", w.call.Cloud(), w.call.Direction(), s.Channels)
 	latency := "-"
 	if s.Latency.Count > 0 {
 		latency = fmt.Sprintf("%.3f/%.3f/%.3f", millis(s.Latency.P50), millis(s.Latency.P99), millis(s.Latency.Max))
 	}
 	if len(s.Renders) == 0 {
-		fmt.Fprintf(b, "%s %s\n", head, w.call.State())
+		state := w.call.State().String()
+		if w.call.InLobby() {
+			state = "waits in the lobby"
+		}
+		fmt.Fprintf(b, "%s %s\n", head, state)
 		return
 	}
 	for _, r := range s.Renders {
@@ -122,11 +126,11 @@ func (t *table) call(b *strings.Builder, w *watched) {
 		if !heard {
 			db = dsp.Floor
 		}
-		fmt.Fprintf(b, "%s %-16s %s %6.0f %6d %5s %5d  %s\n", head, name, bar(db), db, r.Frames, "", r.Lost, latency)
-		head, latency = strings.Repeat(" ", 18), ""
+		fmt.Fprintf(b, "%s %-14s %s %6.0f %6d %5s %5d  %s\n", head, name, bar(db), db, r.Frames, "", r.Lost, latency)
+		head, latency = strings.Repeat(" ", 24), ""
 	}
 	if s.Source.Frames > 0 {
-		fmt.Fprintf(b, "%s %-16s %s %6.0f %6s %5d %5s\n", head, "(bot)", bar(bot), bot, "", s.Source.Frames, "")
+		fmt.Fprintf(b, "%s %-14s %s %6.0f %6s %5d %5s\n", head, "(bot)", bar(bot), bot, "", s.Source.Frames, "")
 	}
 }
 

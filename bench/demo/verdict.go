@@ -33,6 +33,7 @@ type verdict struct {
 	res      record.Result
 	greeting []int16
 	tracks   map[string][]int16 // by label
+	from     int                // sample from which on the call is recorded
 
 	proven, problems []string
 }
@@ -50,14 +51,16 @@ func judge(log *cloud.Log, leg *engine.LegStats, res record.Result, greeting []i
 	v := &verdict{log: log, leg: leg, res: res, greeting: greeting, tracks: map[string][]int16{}}
 	v.load()
 	v.frames()
+	v.from = v.announced()
 	if log.Mix != nil {
 		v.inbound("mixed-in", log.ExpectedMix(), log.Mix)
 		v.outbound()
 	} else {
 		for i := range log.Speakers {
 			s := &log.Speakers[i]
-			v.inbound(s.RawID, s.Expected(log.Slots), s.Stream)
+			v.inbound(s.StreamID, s.Expected(log.Slots), s.Stream)
 		}
+		v.spoken()
 	}
 	v.sum()
 	return v
@@ -188,6 +191,13 @@ func (v *verdict) inbound(label string, said []int16, stream *cloud.StreamLog) {
 	}
 	got = got[min(v.lead(), len(got)):]
 	want := said[v.origin()*frame:]
+	for _, s := range got[:min(v.from, len(got))] {
+		if s != 0 {
+			v.fail("%s: sound is stored from before the recording began", short(label))
+			return
+		}
+	}
+	got, want = got[min(v.from, len(got)):], want[min(v.from, len(want)):]
 	// A track ends with its last frame; silence that was not sent may follow.
 	for len(want) > len(got) && want[len(want)-1] == 0 {
 		want = want[:len(want)-1]

@@ -25,6 +25,7 @@ var bots = map[string]bot{
 	"record": {session.Options{Channels: engine.Unmixed}, listen},
 	"echo":   {session.Options{Bidirectional: true}, repeat},
 	"greet":  {session.Options{Bidirectional: true}, greet},
+	"speak":  {session.Options{Channels: engine.Unmixed, Bidirectional: true}, speak},
 }
 
 func botNamed(name string) (bot, error) {
@@ -49,6 +50,12 @@ func listen(leg *engine.Leg) {
 	leg.OnRender(func(r *engine.Render) {
 		r.Handle(func(*pcm.Frame) {}) // here a bot would look at r's audio
 	})
+}
+
+// speak hears each speaker, and says one sentence.
+func speak(leg *engine.Leg) {
+	listen(leg)
+	go leg.Source().Write(context.Background(), signal.Speech(signal.Allison))
 }
 
 // repeat says what it hears, on the goroutine that reads the network.

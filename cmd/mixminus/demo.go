@@ -15,7 +15,9 @@ import (
 	"github.com/mixminus/mixminus/bench/cloud"
 	"github.com/mixminus/mixminus/bench/demo"
 	"github.com/mixminus/mixminus/bench/signal"
+	"github.com/mixminus/mixminus/session"
 	"github.com/mixminus/mixminus/session/acs"
+	"github.com/mixminus/mixminus/session/graph"
 	"github.com/spf13/cobra"
 )
 
@@ -29,12 +31,14 @@ func demoCommand(logger func() *slog.Logger) *cobra.Command {
 	var f demoFlags
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Play an incoming and an outgoing call against the emulated cloud, and prove the recordings",
-		Long: `Starts the emulated cloud and a host of bots in this process, on free ports of
-127.0.0.1. Three people call the bot, which records each of them; the bot calls
-a fourth, greets, is interrupted, and echoes. At the end every recorded and
-every heard sample is compared with the script. The exit status is 1 if one is
-missing, duplicated, or out of its place.`,
+		Short: "Play calls against the emulated clouds, and prove the recordings",
+		Long: `Starts the emulated clouds and a host of bots in this process, on free ports of
+127.0.0.1. At Communication Services three people call the bot, which records
+each of them, and the bot calls a fourth, greets, is interrupted, and echoes. At
+Microsoft Graph it joins a meeting, waits in the lobby, hears three people by
+name, speaks, and leaves; and it records a call that a policy brings. At the end
+every recorded and every heard sample is compared with the script. The exit
+status is 1 if one is missing, duplicated, or out of its place.`,
 		Example: `  mixminus demo
   mixminus demo --duration 30s --out recordings
   mixminus demo --json | jq .ok`,
@@ -44,7 +48,7 @@ missing, duplicated, or out of its place.`,
 		},
 	}
 	cmd.Flags().StringVar(&f.out, "out", "", "folder for the recordings (default: a new one in the working directory)")
-	cmd.Flags().DurationVar(&f.duration, "duration", 15*time.Second, "length of each scene; both run side by side")
+	cmd.Flags().DurationVar(&f.duration, "duration", 15*time.Second, "length of each scene; all run side by side")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print one JSON document at the end and nothing else")
 	return cmd
 }
@@ -69,7 +73,9 @@ func runDemo(ctx context.Context, f demoFlags, out io.Writer, log *slog.Logger) 
 		cfg.Screen = out
 		cfg.Width, cfg.Height, cfg.Rewrite = terminalSize(out)
 	}
-	s, err := openStage(ctx, cfg, outgoing, f.out, log)
+	meeting := incoming
+	meeting.HangUp = cloud.Never // the bot leaves
+	s, err := openStage(ctx, cfg, outgoing, meeting, f.out, log)
 	if err != nil {
 		return err
 	}
@@ -93,8 +99,8 @@ type stage struct {
 }
 
 // openStage starts both on free ports. callee takes the call that the bot
-// creates.
-func openStage(ctx context.Context, cfg demo.Config, callee cloud.Script, recordings string, log *slog.Logger) (*stage, error) {
+// creates, and meeting is what it joins.
+func openStage(ctx context.Context, cfg demo.Config, callee, meeting cloud.Script, recordings string, log *slog.Logger) (*stage, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -105,24 +111,59 @@ func openStage(ctx context.Context, cfg demo.Config, callee cloud.Script, record
 		return nil, err
 	}
 	s := &stage{emulator: &cloud.Server{
-		EventsURL: urls.Events, Insecure: true, Logger: log,
-		OnCreate: func(cloud.Dialled) cloud.Callee { return cloud.Callee{Script: callee} },
+		EventsURL: urls.Events, GraphEventsURL: urls.Graph, Insecure: true, Logger: log,
+		OnCreate: func(d cloud.Dialled) cloud.Callee {
+			if d.Cloud == "graph" {
+				return cloud.Callee{Script: meeting, Lobby: true}
+			}
+			return cloud.Callee{Script: callee}
+		},
 	}}
 	if err := s.emulator.Start(context.WithoutCancel(ctx)); err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
-	cfg.Emulator, cfg.Greeting, cfg.Outgoing = s.emulator, signal.Speech(signal.Allison), bots["greet"].options
+	cfg.Emulator, cfg.Greeting = s.emulator, signal.Speech(signal.Allison)
+	cfg.Outgoing, cfg.Meeting = bots["greet"].options, bots["speak"].options
 	s.show = demo.New(cfg)
-	s.host, err = startService(serviceConfig{
-		listener: listener, eventSecret: secret, recordings: recordings, log: log,
-		acs:      acs.ClientConfig{Endpoint: s.emulator.URL(), AccessKey: s.emulator.AccessKey(), APIVersion: acs.Version2022, Logger: log},
-		tokens:   acs.VerifierConfig{OpenIDURL: s.emulator.OIDCURL(), Audience: []string{s.emulator.Audience()}, Logger: log},
-		incoming: bots["record"], outgoing: bots["greet"], onCall: s.show.OnCall,
-	})
+	hosted, err := stageConfig(s.emulator, log)
+	if err == nil {
+		hosted.listener, hosted.eventSecret, hosted.recordings = listener, secret, recordings
+		hosted.onCall, hosted.onRecording = s.show.OnCall, s.show.OnRecording
+		s.host, err = startService(hosted)
+	}
 	if err != nil {
 		return nil, errors.Join(err, listener.Close(), s.emulator.Close())
 	}
 	return s, nil
+}
+
+// stageConfig is what a host must know of the emulated clouds.
+func stageConfig(e *cloud.Server, log *slog.Logger) (serviceConfig, error) {
+	token, err := e.AccessToken("")
+	if err != nil {
+		return serviceConfig{}, err
+	}
+	app := e.GraphApps()[0]
+	return serviceConfig{
+		log: log,
+		acs: &acsConfig{
+			client: acs.ClientConfig{Endpoint: e.URL(), AccessKey: e.AccessKey(), APIVersion: acs.Version2022, Logger: log},
+			tokens: acs.VerifierConfig{OpenIDURL: e.OIDCURL(), Audience: []string{e.Audience()}, Logger: log},
+		},
+		graph: &graphConfig{
+			client: graph.ClientConfig{Endpoint: e.URL(), Version: graph.Beta, Token: token, Logger: log},
+			tokens: graph.VerifierConfig{OpenIDURL: e.GraphOIDCURL(), AppID: app.ID, Tenants: []string{app.TenantID}, Logger: log},
+		},
+		bot: func(cloud string, d session.Direction) bot {
+			switch {
+			case d == session.DirectionIncoming:
+				return bots["record"]
+			case cloud == "graph":
+				return bots["speak"]
+			}
+			return bots["greet"]
+		},
+	}, nil
 }
 
 // Close ends the host first, as it hangs up.

@@ -14,30 +14,46 @@ import (
 
 const sceneLength = 4 * time.Second
 
-// play performs the demo with faults in either call.
-func play(t *testing.T, incoming, outgoing []cloud.Fault) *demo.Report {
+// play performs the demo with faults in the calls that hear each speaker, and in
+// the one that hears their mix.
+func play(t *testing.T, unmixed, mixed []cloud.Fault) *demo.Report {
 	t.Helper()
 	in, err := cloud.Named(cloud.ThreeSpeakers, sceneLength)
 	require.NoError(t, err)
-	in.Faults = incoming
+	in.Faults = unmixed
 	out, err := cloud.Named(cloud.OneCallee, sceneLength)
 	require.NoError(t, err)
-	out.Faults = outgoing
-	s, err := openStage(t.Context(), demo.Config{Duration: sceneLength, Incoming: in}, out, t.TempDir(), slog.New(slog.DiscardHandler))
+	out.Faults = mixed
+	meeting := in
+	meeting.HangUp = cloud.Never
+	s, err := openStage(t.Context(), demo.Config{Duration: sceneLength, Incoming: in}, out, meeting, t.TempDir(), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, s.Close()) }()
 	r, err := s.show.Run(t.Context(), s.host.manager)
 	require.NoError(t, err)
-	require.Len(t, r.Calls, 2)
+	require.Len(t, r.Calls, 4)
 	return r
 }
 
-func callOf(r *demo.Report, direction string) demo.CallReport {
+// The scenes: who rings or is called at which cloud.
+const (
+	sceneIncoming = "acs incoming"
+	sceneOutgoing = "acs outgoing"
+	sceneMeeting  = "graph outgoing"
+	scenePolicy   = "graph incoming"
+)
+
+// scenes in which each speaker is heard.
+var unmixedScenes = []string{sceneIncoming, sceneMeeting, scenePolicy}
+
+func callOf(t *testing.T, r *demo.Report, scene string) demo.CallReport {
+	t.Helper()
 	for _, c := range r.Calls {
-		if c.Direction == direction {
+		if c.Cloud+" "+c.Direction == scene {
 			return c
 		}
 	}
+	t.Fatalf("no scene %s", scene)
 	return demo.CallReport{}
 }
 
@@ -66,16 +82,21 @@ func TestVerdictFailsForEveryFault(t *testing.T) {
 				mixed = faults
 			}
 			r := play(t, faults, mixed)
-			in, out := callOf(r, "incoming"), callOf(r, "outgoing")
+			out := callOf(t, r, sceneOutgoing)
 			if tt.fault.Kind == "" {
-				require.True(t, r.OK, "%v %v", in.Problems, out.Problems)
-				require.Len(t, in.Proven, 4)
+				require.True(t, r.OK, "%+v", r)
 				require.Len(t, out.Proven, 4)
-				return
 			}
-			require.False(t, r.OK)
-			require.NotEmpty(t, in.Problems)
-			require.Contains(t, strings.Join(in.Problems, "\n"), tt.says)
+			for scene, proven := range map[string]int{sceneIncoming: 4, sceneMeeting: 7, scenePolicy: 5} {
+				in := callOf(t, r, scene)
+				if tt.fault.Kind == "" {
+					require.Len(t, in.Proven, proven, "%s: %q", scene, in.Proven)
+					continue
+				}
+				require.False(t, r.OK)
+				require.NotEmpty(t, in.Problems, scene)
+				require.Contains(t, strings.Join(in.Problems, "\n"), tt.says, scene)
+			}
 			if mixed != nil {
 				require.NotEmpty(t, out.Problems)
 			}
@@ -88,18 +109,23 @@ func TestVerdictFailsForEveryFault(t *testing.T) {
 func TestReconnectIsTold(t *testing.T) {
 	t.Parallel()
 	r := play(t, []cloud.Fault{{Kind: cloud.Reconnect, Slot: 60, Slots: 15}, {Kind: cloud.Reconnect, Slot: 120, Slots: 5}}, nil)
-	in := callOf(r, "incoming")
-	require.Empty(t, in.Problems)
-	require.True(t, r.OK)
-	require.NotZero(t, in.FramesLost)
-	require.Equal(t, in.FramesDroppedByScript, in.FramesLost)
+	for _, scene := range unmixedScenes {
+		in := callOf(t, r, scene)
+		require.Empty(t, in.Problems, scene)
+		require.NotZero(t, in.FramesLost, scene)
+		require.Equal(t, in.FramesDroppedByScript, in.FramesLost, scene)
+	}
+	require.True(t, r.OK, "%+v", r)
 }
 
 // TestDisorderedCallbacks delivers events twice, late, and before the
 // response: the call goes its way all the same.
 func TestDisorderedCallbacks(t *testing.T) {
 	t.Parallel()
-	faults := []cloud.Fault{{Kind: cloud.EventsFirst}, {Kind: cloud.MediaFirst}, {Kind: cloud.DuplicateEvent}, {Kind: cloud.DelayEvent, Event: "CallConnected"}}
+	faults := []cloud.Fault{
+		{Kind: cloud.EventsFirst}, {Kind: cloud.MediaFirst}, {Kind: cloud.DuplicateEvent},
+		{Kind: cloud.DelayEvent, Event: "CallConnected"}, {Kind: cloud.DelayEvent, Event: "establishing"},
+	}
 	r := play(t, faults, faults)
 	require.True(t, r.OK, "%+v", r)
 }
@@ -109,10 +135,10 @@ func TestDisorderedCallbacks(t *testing.T) {
 func TestPeerThatStopsReading(t *testing.T) {
 	t.Parallel()
 	r := play(t, nil, []cloud.Fault{{Kind: cloud.Stall, Slot: 80, Slots: 100}})
-	out := callOf(r, "outgoing")
+	out := callOf(t, r, sceneOutgoing)
 	require.EqualValues(t, cloud.Slots(sceneLength), out.FramesIn)
 	require.Contains(t, strings.Join(out.Proven, "\n"), "mixed-in: all")
-	require.True(t, callOf(r, "incoming").Problems == nil)
+	require.True(t, callOf(t, r, sceneIncoming).Problems == nil)
 }
 
 func TestInterruptedDemoEndsCleanly(t *testing.T) {

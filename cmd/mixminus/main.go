@@ -26,7 +26,7 @@ func run(args []string) int {
 	defer stop()
 	root := &cobra.Command{
 		Use:           "mixminus",
-		Short:         "App-hosted real-time media for calls of Azure Communication Services",
+		Short:         "App-hosted real-time media for calls of Azure Communication Services and Microsoft Graph",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}

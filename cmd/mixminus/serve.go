@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/mixminus/mixminus/engine/record"
+	"github.com/mixminus/mixminus/session"
 	"github.com/mixminus/mixminus/session/acs"
 	"github.com/mixminus/mixminus/session/api"
 	"github.com/spf13/cobra"
@@ -40,6 +41,7 @@ type serveFlags struct {
 	audience                       []string
 	insecure, json, autoAnswer     bool
 	config                         string
+	graph                          graphFlags
 }
 
 func serveCommand(logger func() *slog.Logger) *cobra.Command {
@@ -49,20 +51,28 @@ func serveCommand(logger func() *slog.Logger) *cobra.Command {
 		Short: "Host a sample bot: answer calls, take their media, record them",
 		Long: `Hosts a sample bot. Event Grid posts incoming calls to the events URL that is
 printed when it is ready, which holds a secret; ACS posts callbacks to /callbacks
-and dials /media. Calls are driven by the control API under /v1 (mixminus call).
+and dials /media. With --graph-endpoint it is a Teams bot too: Microsoft Graph
+posts notifications to /graph/callbacks, the calling webhook to register. Calls
+are driven by the control API under /v1 (mixminus call).
 
 Secrets come from the environment or from files:
   ` + envKey + `       access key of the ACS resource, base64 (or --access-key-file)
   ` + envSecret + `  secret in the events URL (default: a new one at each start)
   ` + envToken + `         bearer token of the control API (or --token-file);
-                         without one it answers this machine only`,
+                         without one it answers this machine only
+  ` + envGraphSecret + `  client secret at Graph (or --graph-secret-file)
+  ` + envGraphToken + `   access token for Graph, ready made, for local work`,
 		Example: `  # beside "mixminus emulate", which signs nothing that --insecure would check
   ` + envKey + `=bG9jYWwtZW11bGF0b3Itc2VjcmV0 mixminus serve --bot greet --insecure
 
   # against a real resource, behind a reverse proxy with TLS
   mixminus serve --bot record --public-url https://bot.example.com \
     --acs-endpoint https://contoso.communication.azure.com --access-key-file key.txt \
-    --audience 1f2e3d4c-0000-0000-0000-000000000000`,
+    --audience 1f2e3d4c-0000-0000-0000-000000000000
+
+  # a Teams bot of the emulated Graph, which rings it by
+  # "mixminus emulate --insecure --graph-events http://127.0.0.1:7070/graph/callbacks"
+  mixminus serve --bot record --insecure --graph-endpoint http://127.0.0.1:7080`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := readConfig(f.config, cmd.Flags()); err != nil {
@@ -84,7 +94,8 @@ Secrets come from the environment or from files:
 	fl.StringVar(&f.tokenFile, "token-file", "", "file with the control API's bearer token")
 	fl.BoolVar(&f.insecure, "insecure", false, "for local work: check no tokens, and make a leg of whoever dials the media URL")
 	fl.BoolVar(&f.autoAnswer, "auto-answer", true, "answer what rings; else mixminus call answer does, within 15 s")
-	fl.BoolVar(&f.json, "json", false, `print {"http","events","media"} as one line of JSON when ready`)
+	fl.BoolVar(&f.json, "json", false, `print {"http","events","media","graph"} as one line of JSON when ready`)
+	f.graph.add(fl)
 	fl.StringVar(&f.config, "config", "", "JSON file with any of these flags by name; flags win")
 	return cmd
 }
@@ -171,8 +182,7 @@ func runServe(ctx context.Context, f serveFlags, out io.Writer, log *slog.Logger
 	if f.json {
 		err = json.NewEncoder(out).Encode(s.urls)
 	} else {
-		_, err = fmt.Fprintf(out, "bot %s is ready\n  http    %s\n  events  %s\n  media   %s\nRing it, in a terminal with the same %s:\n  mixminus emulate --insecure --events %s\nEnd with Ctrl-C.\n",
-			f.bot, s.urls.HTTP, s.urls.Events, s.urls.Media, envKey, s.urls.Events)
+		_, err = fmt.Fprint(out, s.urls.announce(f.bot))
 	}
 	if err == nil {
 		select {
@@ -189,13 +199,6 @@ func (f serveFlags) service(log *slog.Logger) (cfg serviceConfig, err error) {
 	if err != nil {
 		return cfg, err
 	}
-	key, err := secret(f.keyFile, envKey)
-	if err != nil {
-		return cfg, fmt.Errorf("--access-key-file: %w", err)
-	}
-	if key == "" {
-		return cfg, fmt.Errorf("no access key: set %s or --access-key-file", envKey)
-	}
 	token, err := secret(f.tokenFile, envToken)
 	if err != nil {
 		return cfg, fmt.Errorf("--token-file: %w", err)
@@ -203,19 +206,37 @@ func (f serveFlags) service(log *slog.Logger) (cfg serviceConfig, err error) {
 	if err := api.CheckListen(f.listen, token); err != nil {
 		return cfg, fmt.Errorf("--listen: %w: set %s or --token-file", err, envToken)
 	}
-	if !f.insecure && len(f.audience) == 0 {
-		return cfg, errors.New("no --audience: give the resource's immutable id, which tokens must be for; or --insecure for local work")
+	cfg = serviceConfig{
+		publicURL: f.publicURL, insecure: f.insecure, token: token, recordings: f.recordings,
+		bot: func(string, session.Direction) bot { return b }, manual: !f.autoAnswer, log: log,
 	}
-	eventSecret := os.Getenv(envSecret)
-	if eventSecret == "" {
-		eventSecret = newSecret()
+	if cfg.eventSecret = os.Getenv(envSecret); cfg.eventSecret == "" {
+		cfg.eventSecret = newSecret()
 	}
-	return serviceConfig{
-		publicURL: f.publicURL, eventSecret: eventSecret,
-		acs:      acs.ClientConfig{Endpoint: f.endpoint, AccessKey: key, APIVersion: f.apiVersion, Logger: log},
-		tokens:   acs.VerifierConfig{OpenIDURL: f.oidcURL, Audience: f.audience, Logger: log},
-		insecure: f.insecure, token: token, recordings: f.recordings,
-		incoming: b, outgoing: b, manual: !f.autoAnswer, log: log,
+	if cfg.graph, err = f.graph.config(f.insecure, log); err != nil {
+		return cfg, err
+	}
+	cfg.acs, err = f.acs(cfg.graph != nil, log)
+	return cfg, err
+}
+
+// acs is what Communication Services is wired from. Beside another cloud it may
+// be left out, by giving no key.
+func (f serveFlags) acs(optional bool, log *slog.Logger) (*acsConfig, error) {
+	key, err := secret(f.keyFile, envKey)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("--access-key-file: %w", err)
+	case key == "" && optional:
+		return nil, nil
+	case key == "":
+		return nil, fmt.Errorf("no access key: set %s or --access-key-file, or give --graph-endpoint", envKey)
+	case !f.insecure && len(f.audience) == 0:
+		return nil, errors.New("no --audience: give the resource's immutable id, which tokens must be for; or --insecure for local work")
+	}
+	return &acsConfig{
+		client: acs.ClientConfig{Endpoint: f.endpoint, AccessKey: key, APIVersion: f.apiVersion, Logger: log},
+		tokens: acs.VerifierConfig{OpenIDURL: f.oidcURL, Audience: f.audience, Logger: log},
 	}, nil
 }
 

@@ -16,7 +16,6 @@ import (
 	"github.com/mixminus/mixminus/engine"
 	"github.com/mixminus/mixminus/engine/record"
 	"github.com/mixminus/mixminus/session"
-	"github.com/mixminus/mixminus/session/acs"
 	"github.com/mixminus/mixminus/session/api"
 	"github.com/mixminus/mixminus/transport"
 	"github.com/mixminus/mixminus/transport/acsws"
@@ -27,24 +26,26 @@ type serviceConfig struct {
 	listener    net.Listener
 	publicURL   string // how clouds reach the listener; "" is its own address
 	eventSecret string
-	acs         acs.ClientConfig
-	tokens      acs.VerifierConfig
+	acs         *acsConfig   // nil: not this cloud
+	graph       *graphConfig // nil: not this cloud
 	insecure    bool
 	token       string // of the control API
 	recordings  string // folder; "" records nothing
-	incoming    bot
-	outgoing    bot
-	manual      bool                                   // leave what rings to the control API
-	onCall      func(*session.Call, *record.Recording) // nil: nothing
+	bot         func(cloud string, d session.Direction) bot
+	manual      bool // leave what rings to the control API
+	// onCall and onRecording tell of each call before anything is asked of its
+	// cloud, and of its recording when it begins; nil: nothing.
+	onCall      func(*session.Call)
+	onRecording func(*session.Call, *record.Recording)
 	log         *slog.Logger
 }
 
-// service is one host of calls: engine, media, ACS, control API, recorder.
+// service is one host of calls: engine, media, clouds, control API, recorder.
 type service struct {
 	urls     serviceURLs
 	engine   *engine.Engine
 	media    *acsws.Server
-	verifier *acs.Verifier
+	clouds   []wiredCloud
 	manager  *session.Manager
 	recorder *record.Recorder
 	http     *http.Server
@@ -54,9 +55,28 @@ type service struct {
 
 // serviceURLs is what serve prints when it is ready.
 type serviceURLs struct {
-	HTTP   string `json:"http"`
-	Events string `json:"events"`
+	HTTP string `json:"http"`
+	// Events is where Event Grid posts; empty without Communication Services.
+	Events string `json:"events,omitempty"`
 	Media  string `json:"media"`
+	// Graph is where Microsoft Graph posts the notifications of calls.
+	Graph string `json:"graph,omitempty"`
+}
+
+// announce says what to do with them.
+func (u serviceURLs) announce(bot string) string {
+	text := fmt.Sprintf("bot %s is ready\n  http    %s\n", bot, u.HTTP)
+	emulate := "mixminus emulate --insecure"
+	if u.Events != "" {
+		text += fmt.Sprintf("  events  %s\n", u.Events)
+		emulate += " --events " + u.Events
+	}
+	if u.Graph != "" {
+		text += fmt.Sprintf("  graph   %s\n", u.Graph)
+		emulate += " --graph-events " + u.Graph
+	}
+	text += fmt.Sprintf("  media   %s\n", u.Media)
+	return text + fmt.Sprintf("Ring it, in a terminal with the same %s:\n  %s\nEnd with Ctrl-C.\n", envKey, emulate)
 }
 
 // newSecret mints what stands in the path that Event Grid posts to.
@@ -73,6 +93,7 @@ func urlsOf(public, eventSecret string) (serviceURLs, error) {
 		HTTP:   base,
 		Events: base + "/events/" + eventSecret,
 		Media:  "ws" + strings.TrimPrefix(base, "http") + "/media",
+		Graph:  base + graphPath,
 	}, nil
 }
 
@@ -84,6 +105,12 @@ func startService(cfg serviceConfig) (*service, error) {
 	urls, err := urlsOf(cfg.publicURL, cfg.eventSecret)
 	if err != nil {
 		return nil, err
+	}
+	if cfg.acs == nil {
+		urls.Events = ""
+	}
+	if cfg.graph == nil {
+		urls.Graph = ""
 	}
 	s := &service{urls: urls, engine: engine.New(engine.Config{Logger: cfg.log}), served: make(chan error, 1)}
 	if err := s.build(cfg); err != nil {
@@ -99,57 +126,68 @@ func (s *service) build(cfg serviceConfig) (err error) {
 			return err
 		}
 	}
+	if s.clouds, err = wireClouds(cfg); err != nil {
+		return err
+	}
 	media := acsws.Config{BaseURL: s.urls.Media, Insecure: cfg.insecure, Logger: cfg.log}
-	hook := acs.WebhookConfig{EventSecret: cfg.eventSecret, Insecure: cfg.insecure, Logger: cfg.log}
 	if cfg.insecure {
-		media.AdHoc = func() (*engine.Leg, transport.Stream, error) { return s.adHoc(cfg.incoming) }
-	} else {
-		if s.verifier, err = acs.NewVerifier(cfg.tokens); err != nil {
-			return err
+		media.AdHoc = func() (*engine.Leg, transport.Stream, error) {
+			return s.adHoc(cfg.bot("", session.DirectionIncoming))
 		}
-		media.Verify, hook.Verify = s.verifier.Verify, s.verifier.Verify
+	} else {
+		media.Verify = s.verify
 	}
 	if s.media, err = acsws.New(media); err != nil {
 		return err
 	}
-	client, err := acs.NewClient(cfg.acs)
-	if err != nil {
+	sessions := session.Config{
+		Engine: s.engine, Media: s.media, CallbackURLs: map[string]string{}, Logger: cfg.log,
+		OnIncoming: func(ic *session.IncomingCall) { answer(cfg, ic) },
+		OnCall:     func(c *session.Call) { s.arm(cfg, c) },
+	}
+	for i := range s.clouds {
+		c := &s.clouds[i]
+		sessions.Clouds = append(sessions.Clouds, c.client)
+		sessions.CallbackURLs[c.client.Name()] = s.urls.HTTP + c.callbacks
+	}
+	if s.manager, err = session.New(sessions); err != nil {
 		return err
 	}
-	if s.manager, err = session.New(session.Config{
-		Engine: s.engine, Media: s.media, Clouds: []session.Cloud{client},
-		CallbackURL: s.urls.HTTP + "/callbacks",
-		OnIncoming: func(ic *session.IncomingCall) {
-			if cfg.manual {
-				return
-			}
-			if _, err := ic.Answer(context.Background(), cfg.incoming.options); err != nil {
-				cfg.log.Warn("call not answered", "ring", ic.ID, "err", err)
-			}
-		},
-		OnCall: func(c *session.Call) { s.arm(cfg, c) },
-		Logger: cfg.log,
-	}); err != nil {
-		return err
-	}
-	hook.Sink = s.manager
-	webhook, err := acs.NewWebhook(hook)
-	if err != nil {
-		return err
+	return s.route(cfg)
+}
+
+// route says which path is whose.
+func (s *service) route(cfg serviceConfig) error {
+	mux := http.NewServeMux()
+	for i := range s.clouds {
+		handler, err := s.clouds[i].webhook(s.manager)
+		if err != nil {
+			return err
+		}
+		for _, path := range s.clouds[i].paths {
+			mux.Handle(path, handler)
+		}
 	}
 	control, err := api.New(api.Config{Manager: s.manager, Token: cfg.token, Logger: cfg.log})
 	if err != nil {
 		return err
 	}
-	mux := http.NewServeMux()
 	mux.Handle("/media", s.media)
 	mux.Handle("/media/", s.media)
-	mux.Handle("/callbacks", webhook)
-	mux.Handle("/callbacks/", webhook)
-	mux.Handle("/events/", webhook)
 	mux.Handle("/v1/", control)
 	s.http = &http.Server{Handler: withBodyDeadline(mux), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
 	return nil
+}
+
+// answer takes what rings, unless that is left to the control API.
+func answer(cfg serviceConfig, ic *session.IncomingCall) {
+	if cfg.manual {
+		return
+	}
+	b := cfg.bot(ic.Cloud, session.DirectionIncoming)
+	if _, err := ic.Answer(context.Background(), b.options); err != nil {
+		cfg.log.Warn("call not answered", "ring", ic.ID, "err", err)
+	}
 }
 
 // bodyTime is how long a request's body may take to come.
@@ -169,45 +207,72 @@ func withBodyDeadline(next http.Handler) http.Handler {
 // arm gives a call its bot and its recorder, before anything is asked of the
 // cloud.
 func (s *service) arm(cfg serviceConfig, c *session.Call) {
-	b := cfg.incoming
-	if c.Direction() == session.DirectionOutgoing {
-		b = cfg.outgoing
-	}
-	var rec *record.Recording
-	if s.recorder != nil {
-		rec = s.record(cfg, c)
-	}
 	if cfg.onCall != nil {
-		cfg.onCall(c, rec)
+		cfg.onCall(c)
 	}
-	b.attach(c.Leg())
+	switch {
+	case s.recorder == nil:
+	case c.MustAnnounce():
+		s.recordAnnounced(cfg, c)
+	default:
+		s.record(cfg, c)
+	}
+	cfg.bot(c.Cloud(), c.Direction()).attach(c.Leg())
 }
 
-func (s *service) record(cfg serviceConfig, c *session.Call) *record.Recording {
+// announceTime is how long a cloud may take to hear that a call is recorded.
+const announceTime = 10 * time.Second
+
+// recordAnnounced records from when the call has been told of it: nothing may
+// be stored before.
+func (s *service) recordAnnounced(cfg serviceConfig, c *session.Call) {
+	c.OnState(func(state session.CallState) {
+		if state != session.StateConnected {
+			return
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), announceTime)
+		defer cancel()
+		if err := c.AnnounceRecording(ctx, true); err != nil {
+			cfg.log.Error("call is not recorded: it could not be told so", "call", c.ID(), "err", err)
+			return
+		}
+		s.record(cfg, c)
+	})
+}
+
+func (s *service) record(cfg serviceConfig, c *session.Call) {
 	rec, err := s.recorder.Attach(c.Leg(), record.Meta{CallID: c.ID(), Cloud: c.Cloud(), Direction: c.Direction().String()})
 	if err != nil {
 		cfg.log.Error("call is not recorded", "call", c.ID(), "err", err)
-		return nil
+		return
 	}
-	c.OnState(func(session.CallState) {
-		conn := c.Connection()
-		for name, id := range map[string]string{"callConnectionId": conn.CallID, "serverCallId": conn.GroupID, "correlationId": conn.CorrelationID} {
-			if id == "" {
-				continue
-			}
+	if cfg.onRecording != nil {
+		cfg.onRecording(c, rec)
+	}
+	ids := func(session.CallState) {
+		for name, id := range cloudIDs(c) {
 			if err := rec.SetCloudID(name, id); err != nil {
 				cfg.log.Warn("manifest", "call", c.ID(), "err", err)
 			}
 		}
-	})
-	c.OnRoster(func(ps []session.Participant) {
+	}
+	names := func(ps []session.Participant) {
 		for _, p := range ps {
-			if p.Name != "" {
-				rec.SetName(p.RawID, p.Name)
+			if p.Name == "" {
+				continue
+			}
+			for _, id := range []string{p.RawID, p.SpeakerID} {
+				if id != "" {
+					rec.SetName(id, p.Name)
+				}
 			}
 		}
-	})
-	return rec
+	}
+	c.OnState(ids)
+	c.OnRoster(names)
+	// What was told before: a recording that was announced begins late.
+	ids(c.State())
+	names(c.Participants())
 }
 
 // adHoc makes a leg for who dials the media address itself.
@@ -250,8 +315,8 @@ func (s *service) Close() (err error) {
 		if s.recorder != nil {
 			err = errors.Join(err, s.recorder.Close())
 		}
-		if s.verifier != nil {
-			err = errors.Join(err, s.verifier.Close())
+		for i := range s.clouds {
+			err = errors.Join(err, s.clouds[i].close(ctx))
 		}
 	})
 	return err

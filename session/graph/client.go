@@ -18,8 +18,8 @@ import (
 )
 
 // Client calls Microsoft Graph as one app. It implements session.Cloud,
-// session.KeepAliver and session.RosterKeeper. It is safe for concurrent use
-// and starts no goroutine.
+// session.KeepAliver, session.RosterKeeper and session.Announcer. It is safe for
+// concurrent use and starts no goroutine.
 //
 // Every method retries throttling by Retry-After, and failures of the server
 // and of the network where a repetition cannot do harm. What it finally
@@ -36,6 +36,7 @@ var (
 	_ session.Cloud        = (*Client)(nil)
 	_ session.KeepAliver   = (*Client)(nil)
 	_ session.RosterKeeper = (*Client)(nil)
+	_ session.Announcer    = (*Client)(nil)
 )
 
 // NewClient checks the configuration; it does no I/O.

@@ -256,6 +256,21 @@ func (c *Client) SendDTMFTones(ctx context.Context, callID, tones string, delayM
 	}{names, delayMS, clientContext})
 }
 
+// AnnounceRecording implements session.Announcer: UpdateRecordingStatus, until
+// the operation is over.
+func (c *Client) AnnounceRecording(ctx context.Context, callID string, on bool) error {
+	status := NotRecording
+	if on {
+		status = Recording
+	}
+	op, err := c.UpdateRecordingStatus(ctx, callID, status, "")
+	if err != nil {
+		return err
+	}
+	_, err = op.Wait(ctx)
+	return err
+}
+
 // AddLargeGalleryView has the meeting's large gallery shown to the bot: "call:
 // addLargeGalleryView".
 func (c *Client) AddLargeGalleryView(ctx context.Context, callID, clientContext string) (*Operation, error) {

@@ -306,6 +306,9 @@ func (w *Webhook) hand(item *item, messageID string) {
 		if n.Kind == session.EventOther {
 			other++
 		}
+		if n.Kind == session.EventDisconnected && w.config.Operations != nil {
+			w.config.Operations.EndCall(n.CallID)
+		}
 		w.config.Sink.Deliver(n)
 	}
 	w.count(func(s *WebhookStats) {

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+	"github.com/mixminus/mixminus/session/graph"
+	"github.com/spf13/pflag"
+)
+
+// Environment variables of the sign-in at Graph.
+const (
+	envGraphSecret = "MIXMINUS_GRAPH_SECRET"
+	envGraphToken  = "MIXMINUS_GRAPH_TOKEN"
+)
+
+// graphFlags are serve's of Microsoft Graph.
+type graphFlags struct {
+	endpoint, version, app, tenant, oidcURL, secretFile string
+	managedIdentity                                     bool
+}
+
+func (f *graphFlags) add(fl *pflag.FlagSet) {
+	fl.StringVar(&f.endpoint, "graph-endpoint", "", "Microsoft Graph: "+graph.Global+", a national cloud's, or an emulator's; empty leaves Graph out")
+	fl.StringVar(&f.version, "graph-version", graph.V1, "version of the API: "+graph.V1+" or "+graph.Beta)
+	fl.StringVar(&f.app, "graph-app", "", "id of the application, which tokens of notifications must be for")
+	fl.StringVar(&f.tenant, "graph-tenant", "", "tenant of the application")
+	fl.StringVar(&f.oidcURL, "graph-oidc-url", graph.OpenIDURL, "OpenID configuration that tokens of notifications are checked against")
+	fl.StringVar(&f.secretFile, "graph-secret-file", "", "file with the application's client secret")
+	fl.BoolVar(&f.managedIdentity, "graph-managed-identity", false, "sign in as this machine's managed identity")
+}
+
+// config turns the flags into what Graph is wired from, nil if it is left out.
+func (f *graphFlags) config(insecure bool, log *slog.Logger) (*graphConfig, error) {
+	if f.endpoint == "" {
+		return nil, nil
+	}
+	if !insecure && f.app == "" {
+		return nil, errors.New("no --graph-app: give the id of the application, which tokens must be for; or --insecure for local work")
+	}
+	c := &graphConfig{
+		client: graph.ClientConfig{Endpoint: f.endpoint, Version: f.version, Insecure: insecure, Logger: log},
+		tokens: graph.VerifierConfig{AppID: f.app, OpenIDURL: f.oidcURL, Logger: log},
+	}
+	if f.tenant != "" {
+		c.tokens.Tenants = []string{f.tenant}
+	}
+	return c, f.signIn(&c.client, insecure)
+}
+
+// signIn chooses how the application proves who it is.
+func (f *graphFlags) signIn(c *graph.ClientConfig, insecure bool) error {
+	token, err := secret("", envGraphToken)
+	if err != nil {
+		return err
+	}
+	clientSecret, err := secret(f.secretFile, envGraphSecret)
+	if err != nil {
+		return fmt.Errorf("--graph-secret-file: %w", err)
+	}
+	switch {
+	case f.managedIdentity:
+		c.Credential, err = azidentity.NewManagedIdentityCredential(nil)
+	case clientSecret != "":
+		c.Credential, err = f.credential(clientSecret)
+	case token != "":
+		c.Token = token
+	case !insecure:
+		err = fmt.Errorf("no sign-in at Graph: set %s or --graph-secret-file, %s, or --graph-managed-identity", envGraphSecret, envGraphToken)
+	}
+	return err
+}
+
+// credential signs in with a client secret, at the authority of the endpoint's
+// cloud.
+func (f *graphFlags) credential(clientSecret string) (azcore.TokenCredential, error) {
+	if f.app == "" || f.tenant == "" {
+		return nil, errors.New("a client secret needs --graph-app and --graph-tenant")
+	}
+	o := &azidentity.ClientSecretCredentialOptions{}
+	u, err := url.Parse(f.endpoint)
+	if err != nil {
+		return nil, fmt.Errorf("--graph-endpoint %q is not a URL", f.endpoint)
+	}
+	switch host := strings.ToLower(u.Hostname()); {
+	case strings.HasSuffix(host, ".microsoft.com"):
+	case strings.HasSuffix(host, ".microsoft.us"):
+		o.Cloud = cloud.AzureGovernment
+	case strings.HasSuffix(host, ".chinacloudapi.cn"):
+		o.Cloud = cloud.AzureChina
+	default: // an emulator signs its own tokens
+		o.Cloud = cloud.Configuration{ActiveDirectoryAuthorityHost: f.endpoint}
+		o.DisableInstanceDiscovery = true
+	}
+	return azidentity.NewClientSecretCredential(f.tenant, f.app, clientSecret, o)
+}
