@@ -6,8 +6,6 @@ import (
 	"math"
 	"strconv"
 	"strings"
-
-	"github.com/segmentio/asm/ascii"
 )
 
 // A value is a piece of a message that encoding/json has found valid,
@@ -98,7 +96,7 @@ func (v value) text() (s []byte, ok bool) {
 	if len(v) == 0 || v[0] != '"' {
 		return nil, false
 	}
-	if s = v[1 : len(v)-1]; ascii.ValidPrint(s) && bytes.IndexByte(s, '\\') < 0 {
+	if s = v[1 : len(v)-1]; isText(s) && bytes.IndexByte(s, '\\') < 0 {
 		return s, true
 	}
 	var decoded string
