@@ -1,6 +1,8 @@
 package record
 
 import (
+	"bytes"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -220,6 +222,25 @@ func TestFolderCannotBeMade(t *testing.T) {
 		got := check(t, res)
 		require.EqualValues(t, 100*320, withLosses(t, c.track("a"), got["a"], trackOf(t, res, "a"), Disk))
 	}
+}
+
+// TestLossIsToldOnce: as long as nothing can be made, audio is lost, also in
+// the writes between two attempts: nobody is told that the recording goes on.
+func TestLossIsToldOnce(t *testing.T) {
+	var log bytes.Buffer
+	r := newRecorder(t, Config{FS: &disk{dead: true}, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	r.retryAfter = time.Hour
+	c := newCall(t, engine.Unmixed)
+	rec := attach(t, r, c.leg, Meta{})
+	for slot := range int64(20) {
+		c.speak("a", slot)
+		until(t, "counted", func() bool { return rec.Stats().Lost[Disk] == (slot+1)*320 })
+	}
+	require.NotEmpty(t, rec.Stats().Err)
+	c.hangUp()
+	require.ErrorIs(t, wait(t, rec).Err, syscall.EACCES)
+	require.Equal(t, 1, strings.Count(log.String(), "recording loses audio"))
+	require.NotContains(t, log.String(), "recording goes on")
 }
 
 func TestFilesCannotBeMade(t *testing.T) {

@@ -34,6 +34,7 @@ type folder struct {
 	fault      error // of the file system, since the last good write
 	lastFault  error
 	retry      time.Time // nothing is made before
+	unmade     error     // why something could not be made; nil: all is there
 }
 
 // fileTrack is a track with its file.
@@ -161,12 +162,16 @@ func (f *folder) failed(err error) { f.fault = err }
 // prepare makes what is not there yet: the folder, the manifest that lists
 // the files, the files, in this order, so that no file is ever unlisted.
 func (f *folder) prepare(now time.Time) {
-	if len(f.tracks) == 0 || now.Before(f.retry) {
+	if len(f.tracks) == 0 {
 		return
 	}
-	if err := f.make(now); err != nil {
-		f.failed(err)
-		f.retry = now.Add(f.rec.r.retryAfter)
+	if !now.Before(f.retry) {
+		if f.unmade = f.make(now); f.unmade != nil {
+			f.retry = now.Add(f.rec.r.retryAfter)
+		}
+	}
+	if f.unmade != nil { // also while it is left alone
+		f.failed(f.unmade)
 	}
 }
 
