@@ -1,136 +1,20 @@
 package acsws
 
 import (
-	"context"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/gorilla/websocket"
-	"github.com/mixminus/mixminus/codec/l16"
 	"github.com/mixminus/mixminus/engine"
 	"github.com/mixminus/mixminus/engine/pcm"
 	"github.com/mixminus/mixminus/transport"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-const wait = 10 * time.Second
-
-// rig is a Server behind a real http server, and one leg.
-type rig struct {
-	t      testing.TB
-	engine *engine.Engine
-	server *Server
-	leg    *engine.Leg
-	ep     transport.Endpoint
-	down   chan error
-}
-
-func newRig(t testing.TB, cfg Config, leg engine.LegConfig, st transport.Stream) *rig {
-	t.Helper()
-	r := &rig{t: t, engine: engine.New(engine.Config{}), down: make(chan error, 16)}
-	hs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { r.server.ServeHTTP(w, req) }))
-	cfg.BaseURL = "ws" + strings.TrimPrefix(hs.URL, "http") + "/media"
-	if cfg.Verify == nil {
-		cfg.Insecure = true
-	}
-	var err error
-	r.server, err = New(cfg)
-	require.NoError(t, err)
-	r.leg, err = r.engine.NewLeg(leg)
-	require.NoError(t, err)
-	st.OnDown = func(err error) { r.down <- err }
-	r.ep, err = r.server.Open(r.leg, st)
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		require.NoError(t, r.server.Close())
-		hs.Close()
-		require.NoError(t, r.engine.Close())
-	})
-	return r
-}
-
-func (r *rig) dial(h http.Header) *websocket.Conn {
-	r.t.Helper()
-	c, _, err := websocket.DefaultDialer.Dial(r.ep.URL(), h)
-	require.NoError(r.t, err)
-	r.t.Cleanup(func() { c.Close() })
-	return c
-}
-
-// refused dials and returns the status of the refusal.
-func (r *rig) refused(url string, h http.Header) int {
-	r.t.Helper()
-	c, resp, err := websocket.DefaultDialer.Dial(url, h)
-	if err == nil {
-		c.Close()
-		return http.StatusSwitchingProtocols
-	}
-	require.ErrorIs(r.t, err, websocket.ErrBadHandshake)
-	return resp.StatusCode
-}
-
-func (r *rig) awaitDown() error {
-	r.t.Helper()
-	select {
-	case err := <-r.down:
-		return err
-	case <-time.After(wait):
-		r.t.Fatal("connection still stands")
-		return nil
-	}
-}
-
-func send(t testing.TB, c *websocket.Conn, text string) {
-	t.Helper()
-	require.NoError(t, c.WriteMessage(websocket.TextMessage, []byte(text)))
-}
-
-func formatOf(rate int) string {
-	return fmt.Sprintf(`{"kind":"AudioMetadata","audioMetadata":{"subscriptionId":"s","encoding":"PCM","sampleRate":%d,"channels":1,"length":640}}`, rate)
-}
-
-var epoch = time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
-
-// audio is a message with samples at a time in ms after epoch; who "" is mixed.
-func audioOf(who string, ms int, samples []int16) string {
-	b := make([]byte, 2*len(samples))
-	l16.EncodeLE(b, samples)
-	m := map[string]any{"timestamp": epoch.Add(time.Duration(ms) * time.Millisecond).Format("2006-01-02T15:04:05.000Z"), "data": base64.StdEncoding.EncodeToString(b), "silent": false}
-	if who != "" {
-		m["participantRawID"] = who
-	}
-	j, _ := json.Marshal(map[string]any{"kind": "AudioData", "audioData": m})
-	return string(j)
-}
-
-func ramp(n, from int) []int16 {
-	s := make([]int16, n)
-	for i := range s {
-		s[i] = int16((from + i) % 30000)
-	}
-	return s
-}
-
-func read(t testing.TB, tap *engine.Tap) pcm.Frame {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), wait)
-	defer cancel()
-	var f pcm.Frame
-	require.NoError(t, tap.Read(ctx, &f))
-	return f
-}
 
 func TestUnmixedIsExact(t *testing.T) {
 	var announced []string
@@ -207,24 +91,6 @@ func TestDownsampled(t *testing.T) {
 		}
 	}
 	require.Equal(t, make([]int16, 16*200), got[16*185:16*385], "and silence between")
-}
-
-// receive reads the next message from the bot as the official parsers do.
-func receive(t testing.TB, c *websocket.Conn) (kind string, samples []int16) {
-	t.Helper()
-	c.SetReadDeadline(time.Now().Add(wait))
-	mt, b, err := c.ReadMessage()
-	require.NoError(t, err)
-	require.Equal(t, websocket.TextMessage, mt)
-	require.Less(t, len(b), 2048)
-	var m struct {
-		Kind      string
-		AudioData struct{ Data []byte }
-	}
-	require.NoError(t, json.Unmarshal(b, &m))
-	samples = make([]int16, len(m.AudioData.Data)/2)
-	l16.DecodeLE(samples, m.AudioData.Data)
-	return m.Kind, samples
 }
 
 func TestHandlerEchoAndFlush(t *testing.T) {
@@ -316,6 +182,128 @@ func TestNewerConnectionWins(t *testing.T) {
 	require.True(t, f.Flags.Has(pcm.AfterGap))
 	_, _, err := a.ReadMessage()
 	require.Error(t, err)
+	require.EqualValues(t, 2, r.ep.Stats().Connections)
+}
+
+func TestDTMF(t *testing.T) {
+	keys := make(chan string, 4)
+	r := newRig(t, Config{}, engine.LegConfig{OnDTMF: func(k byte, who string) { keys <- string(k) + who }}, transport.Stream{})
+	c := r.dial(nil)
+	send(t, c, `{"kind":"DtmfData","dtmfData":{"data":"3"}}`)
+	send(t, c, `{"kind":"DtmfData","dtmfData":{"data":"#","participantRawID":"4:+1"}}`)
+	require.Equal(t, "3", <-keys)
+	require.Equal(t, "#4:+1", <-keys)
+}
+
+func TestDrainWaitsForTheClose(t *testing.T) {
+	r := newRig(t, Config{}, engine.LegConfig{}, transport.Stream{})
+	tap := r.leg.Tap(64)
+	c := r.dial(nil)
+	send(t, c, formatOf(16000))
+	send(t, c, audioOf("", 0, ramp(320, 0)))
+	read(t, tap)
+	drained := make(chan struct{})
+	go func() { r.ep.Drain(); close(drained) }()
+	send(t, c, audioOf("", 20, ramp(320, 0)))
+	require.NoError(t, c.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(1000, ""), time.Now().Add(wait)))
+	<-drained
+	require.NoError(t, r.awaitDown(), "closed in good order")
+	read(t, tap)
+}
+
+func TestAdHoc(t *testing.T) {
+	e := engine.New(engine.Config{})
+	defer e.Close()
+	legs := make(chan *engine.Leg, 1)
+	s, err := New(Config{BaseURL: "ws://x/media", Insecure: true, AdHoc: func() (*engine.Leg, transport.Stream, error) {
+		l, err := e.NewLeg(engine.LegConfig{Channels: engine.Unmixed})
+		legs <- l
+		return l, transport.Stream{}, err
+	}})
+	require.NoError(t, err)
+	defer s.Close()
+	hs := httptest.NewServer(s)
+	defer hs.Close()
+	c, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(hs.URL, "http")+"/media", nil)
+	require.NoError(t, err)
+	l := <-legs
+	tap := l.Tap(4)
+	send(t, c, formatOf(16000))
+	send(t, c, audioOf("a", 0, ramp(320, 0)))
+	read(t, tap)
+	c.Close()
+	select {
+	case <-l.Done():
+	case <-time.After(wait):
+		t.Fatal("leg outlives its connection")
+	}
+}
+
+func TestConfigIsChecked(t *testing.T) {
+	for _, cfg := range []Config{{}, {BaseURL: "http://x/"}, {BaseURL: "ws:///x"}, {BaseURL: "ws://x/?a=b"}, {BaseURL: "ws://x", Ping: -1}} {
+		_, err := New(cfg)
+		require.ErrorContains(t, err, "Config")
+	}
+	s, err := New(Config{BaseURL: "ws://x/m"})
+	require.NoError(t, err)
+	_, err = s.Open(nil, transport.Stream{SampleRate: 8000})
+	require.ErrorContains(t, err, "SampleRate = 8000")
+}
+
+// TestAllocations sends frames through a real socket: gorilla's reader costs
+// one allocation a message, ours none, and the echo none.
+func TestAllocations(t *testing.T) {
+	done := make(chan struct{}, 1)
+	r := newRig(t, Config{MaxRate: 1 << 30}, engine.LegConfig{Channels: engine.Unmixed}, transport.Stream{Bidirectional: true})
+	r.leg.OnRender(func(rd *engine.Render) {
+		rd.Handle(func(f *pcm.Frame) {
+			rd.Leg().Source().TryWrite(f.Samples[:])
+			done <- struct{}{}
+		})
+	})
+	tap := r.leg.Tap(8)
+	c := r.dial(nil)
+	send(t, c, formatOf(16000))
+	text := []byte(audioOf("8:acs:a", 0, ramp(320, 0)))
+	frame := append([]byte{0x81, 0x80 | 126, byte(len(text) >> 8), byte(len(text)), 0, 0, 0, 0}, text...) // mask 0
+	raw := c.NetConn()
+	go func() { // drain the echo
+		b := make([]byte, 1<<16)
+		for {
+			if _, err := raw.Read(b); err != nil {
+				return
+			}
+		}
+	}()
+	var f pcm.Frame
+	n := testing.AllocsPerRun(2000, func() {
+		raw.Write(frame)
+		<-done
+		tap.TryRead(&f)
+	})
+	require.LessOrEqual(t, n, 1.0)
+}
+
+// TestContexts: a connection may name the ids of the blob, and no others.
+func TestContexts(t *testing.T) {
+	issued := transport.Contexts{CallID: "1B69B141-7f1a-4033-9c34-202737190a20", Render: "14778cc4-f54c-43c7-989f-9092e34ef784", Source: "a5dcfc9b-5a54-48ef-86f5-1fdd8508741a"}
+	r := newRig(t, Config{}, engine.LegConfig{}, transport.Stream{Bidirectional: true, Contexts: issued})
+	header := func(call, render, source string) http.Header {
+		h := http.Header{}
+		for name, id := range map[string]string{"x-ms-call-connection-id": call, "x-mixminus-render": render, "x-mixminus-source": source} {
+			if id != "" {
+				h.Set(name, id)
+			}
+		}
+		return h
+	}
+	require.Equal(t, 403, r.refused(r.ep.URL(), header(issued.CallID, issued.Source, "")))
+	require.Equal(t, 403, r.refused(r.ep.URL(), header(issued.CallID, issued.Render, issued.Render)))
+	r.ep.Bind("graph-call")
+	require.Equal(t, 403, r.refused(r.ep.URL(), header("another", issued.Render, issued.Source)))
+	require.EqualValues(t, 3, r.ep.Stats().Refused)
+	r.dial(header(strings.ToLower(issued.CallID), strings.ToUpper(issued.Render), issued.Source))
+	r.dial(header("graph-call", issued.Render, ""))
 	require.EqualValues(t, 2, r.ep.Stats().Connections)
 }
 
