@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -118,7 +119,7 @@ func NewWebhook(config WebhookConfig) (*Webhook, error) {
 		rand.Read(b[:]) // never fails: crypto/rand
 		config.EventSecret = hex.EncodeToString(b[:])
 	}
-	if strings.ContainsAny(config.EventSecret, "/?#%") {
+	if !pathSegment(config.EventSecret) {
 		return nil, errors.New("acs: webhook: event secret holds a character that is special in a URL")
 	}
 	if config.Now == nil {
@@ -129,6 +130,13 @@ func NewWebhook(config WebhookConfig) (*Webhook, error) {
 		guard:  guard,
 		secret: sha256.Sum256([]byte(config.EventSecret)),
 	}, nil
+}
+
+// pathSegment reports whether s stands in a URL's path as it is, and is not
+// taken for a way up (RFC 3986 section 3.3): people copy the events URL from
+// one terminal to another.
+func pathSegment(s string) bool {
+	return s == url.PathEscape(s) && s != "." && s != ".."
 }
 
 // CallbackPath is the path of MediaRequest.CallbackURL.

@@ -304,6 +304,10 @@ func TestNewWebhookChecks(t *testing.T) {
 		_, err := NewWebhook(c)
 		require.ErrorContains(t, err, want)
 	}
+	for _, secret := range []string{"a b", "a%20b", "ä", "a?b", "#", "..", "a\nb"} {
+		_, err := NewWebhook(WebhookConfig{Sink: &sinkLog{}, Verify: verify, EventSecret: secret})
+		require.ErrorContains(t, err, "special in a URL", secret)
+	}
 	named, sink := newTestWebhook(t, func(c *WebhookConfig) { c.Cloud = "acs-west" })
 	post(named, named.EventPath(), string(golden(t, "grid-incoming-call.json")))
 	require.Equal(t, "acs-west", sink.rung[0].Cloud)
