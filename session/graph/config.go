@@ -72,7 +72,8 @@ type ClientConfig struct {
 	BaseDelay, MaxDelay time.Duration
 	// Logger gets retries; nil means silent.
 	Logger *slog.Logger
-	// Now is the clock of Retry-After; nil means time.Now.
+	// Now is the clock of Retry-After and of the expiry of subscriptions; nil
+	// means time.Now.
 	Now func() time.Time
 }
 

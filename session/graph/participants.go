@@ -17,23 +17,24 @@ func (c *Client) ListParticipants(ctx context.Context, callID string) ([]Partici
 	if err != nil {
 		return nil, c.localError(op, err)
 	}
-	return list[Participant](ctx, c, op, path)
+	return list[Participant](ctx, c, request{op: op, path: path})
 }
 
 // maxPages bounds how many pages of a list are followed.
 const maxPages = 100
 
-// list fetches a collection, all pages of it. It follows only links to its
-// own path: a link is not worth the token.
-func list[T any](ctx context.Context, c *Client, op, path string) ([]T, error) {
+// list fetches a collection, all pages of it: r says op, version and path. It
+// follows only links to its own path: a link is not worth the token.
+func list[T any](ctx context.Context, c *Client, r request) ([]T, error) {
 	var all []T
-	next := path
+	path := r.path
+	r.method, r.want = http.MethodGet, []int{http.StatusOK}
 	for range maxPages {
 		var page struct {
 			Value []T    `json:"value"`
 			Next  string `json:"@odata.nextLink"`
 		}
-		if err := c.do(ctx, request{op: op, method: http.MethodGet, path: next, want: []int{http.StatusOK}}, &page); err != nil {
+		if err := c.do(ctx, r, &page); err != nil {
 			return nil, err
 		}
 		all = append(all, page.Value...)
@@ -42,11 +43,11 @@ func list[T any](ctx context.Context, c *Client, op, path string) ([]T, error) {
 		}
 		query, err := c.queryOf(page.Next)
 		if err != nil {
-			return nil, c.localError(op, err)
+			return nil, c.localError(r.op, err)
 		}
-		next = path + "?" + query
+		r.path = path + "?" + query
 	}
-	return nil, c.localError(op, fmt.Errorf("list has more than %d pages", maxPages))
+	return nil, c.localError(r.op, fmt.Errorf("list has more than %d pages", maxPages))
 }
 
 func (c *Client) queryOf(link string) (string, error) {

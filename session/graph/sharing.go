@@ -55,7 +55,7 @@ func (c *Client) ContentSharingSessions(ctx context.Context, callID string) ([]C
 	if err != nil {
 		return nil, c.localError(op, err)
 	}
-	return list[ContentSharingSession](ctx, c, op, path)
+	return list[ContentSharingSession](ctx, c, request{op: op, path: path})
 }
 
 // ContentSharingSession fetches one: "Get contentSharingSession".
@@ -86,7 +86,7 @@ func (c *Client) AudioRoutingGroups(ctx context.Context, callID string) ([]Audio
 	if err != nil {
 		return nil, c.localError(op, err)
 	}
-	return list[AudioRoutingGroup](ctx, c, op, path)
+	return list[AudioRoutingGroup](ctx, c, request{op: op, path: path})
 }
 
 // checkGroup holds a group to its mode: oneToOne and multicast have one source.
