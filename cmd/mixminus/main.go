@@ -1,7 +1,7 @@
 // Command mixminus hosts the media of calls: it serves a bot (serve), plays
 // the cloud that calls it (emulate), shows both at work (demo), and drives a
-// running serve (call). It reads Graph's blobs (blob). It only wires the
-// packages of this module together.
+// running serve (call). It reads Graph's blobs (blob) and change notifications
+// (notification). It only wires the packages of this module together.
 package main
 
 import (
@@ -38,7 +38,7 @@ func run(args []string) int {
 		}
 		return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 	}
-	root.AddCommand(demoCommand(logger), serveCommand(logger), emulateCommand(logger), callCommand(), blobCommand())
+	root.AddCommand(demoCommand(logger), serveCommand(logger), emulateCommand(logger), callCommand(), blobCommand(), notificationCommand())
 	root.SetArgs(args)
 	switch err := root.ExecuteContext(ctx); {
 	case err == nil:
