@@ -185,7 +185,13 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request, tenant strin
 	}
 	app := s.appOf(r.PostForm.Get("client_id"))
 	scope := r.PostForm.Get("scope")
-	audience := strings.TrimSuffix(scope, "/.default")
+	// Sign-in libraries ask for openid and the like besides.
+	audience := ""
+	for _, one := range strings.Fields(scope) {
+		if resource, ok := strings.CutSuffix(one, "/.default"); ok {
+			audience = resource
+		}
+	}
 	switch {
 	case r.PostForm.Get("grant_type") != "client_credentials":
 		oauthError(w, http.StatusBadRequest, "unsupported_grant_type", fmt.Sprintf("grant_type %q: want client_credentials", r.PostForm.Get("grant_type")))
@@ -195,7 +201,7 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request, tenant strin
 		oauthError(w, http.StatusBadRequest, "invalid_request", "tenant: not that of the application")
 	case r.PostForm.Get("client_secret") != app.Secret:
 		oauthError(w, http.StatusUnauthorized, "invalid_client", "client_secret: is wrong")
-	case audience == scope || !s.isGraph(audience):
+	case !s.isGraph(audience):
 		oauthError(w, http.StatusBadRequest, "invalid_scope", fmt.Sprintf("scope %q: want %s/.default", scope, graphAudience))
 	default:
 		token := strings.TrimPrefix(s.issuer.bearer(s.accessClaims(app, audience), time.Now(), accessTokenLife, false, ""), "Bearer ")

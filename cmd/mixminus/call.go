@@ -43,6 +43,7 @@ func mediaFlags(cmd *cobra.Command, m *api.Media) {
 func createCommand(client *api.Client) *cobra.Command {
 	var req api.CallRequest
 	var file, body string
+	var join joinFlags
 	cmd := &cobra.Command{
 		Use:   "create",
 		Short: "Create a call with the cloud's own request, which is passed on as it is",
@@ -50,10 +51,18 @@ func createCommand(client *api.Client) *cobra.Command {
 lacks of callbackUri and media configuration is added. What it has of them stays:
 events and media then go where it says, and not to this bot.`,
 		Example: `  mixminus call create --request '` + exampleRequest + `'
-  mixminus call create --file request.json --channels unmixed`,
+  mixminus call create --file request.json --channels unmixed
+  mixminus call create --cloud graph --meeting 'https://teams.microsoft.com/l/meetup-join/…' --channels unmixed`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			req.Request = json.RawMessage(body)
+			if join.link != "" {
+				data, err := join.request(req.Cloud)
+				if err != nil {
+					return err
+				}
+				req.Request = data
+			}
 			if file != "" {
 				data, err := os.ReadFile(file)
 				if err != nil {
@@ -71,7 +80,9 @@ events and media then go where it says, and not to this bot.`,
 	cmd.Flags().StringVar(&req.Cloud, "cloud", "acs", "which cloud")
 	cmd.Flags().StringVar(&body, "request", "", "the cloud's create request, JSON")
 	cmd.Flags().StringVar(&file, "file", "", "file with the request")
-	cmd.MarkFlagsMutuallyExclusive("request", "file")
+	cmd.Flags().StringVar(&join.link, "meeting", "", "Teams join link of a meeting to join, instead of a request (--cloud graph)")
+	cmd.Flags().StringVar(&join.guest, "guest", "", "name under which the bot joins that meeting as a guest")
+	cmd.MarkFlagsMutuallyExclusive("request", "file", "meeting")
 	mediaFlags(cmd, &req.Media)
 	return cmd
 }

@@ -62,7 +62,11 @@ func output(t *testing.T, args ...string) (string, error) {
 // when it is ready.
 func background(t *testing.T, args ...string) (*exec.Cmd, map[string]string) {
 	t.Helper()
-	cmd := program(context.Background(), append(args, "--json")...)
+	return start(t, program(context.Background(), append(args, "--json")...))
+}
+
+func start(t *testing.T, cmd *exec.Cmd) (*exec.Cmd, map[string]string) {
+	t.Helper()
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	out, err := cmd.StdoutPipe()
@@ -72,11 +76,11 @@ func background(t *testing.T, args ...string) (*exec.Cmd, map[string]string) {
 		cmd.Process.Kill()
 		cmd.Wait()
 		if t.Failed() {
-			t.Logf("%v: %s", args, errs.String())
+			t.Logf("%v: %s", cmd.Args, errs.String())
 		}
 	})
 	line, err := bufio.NewReader(out).ReadBytes('\n')
-	require.NoError(t, err, "%v: %s", args, &errs)
+	require.NoError(t, err, "%v: %s", cmd.Args, &errs)
 	var ready map[string]string
 	require.NoError(t, json.Unmarshal(line, &ready))
 	return cmd, ready
@@ -277,13 +281,18 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		args []string
 	}{
 		{`--duration 1s: want 3s to 10m`, []string{"demo", "--duration", "1s"}},
-		{`--bot "x": want one of echo, greet, record`, []string{"serve", "--bot", "x"}},
+		{`--bot "x": want one of echo, greet, record, speak`, []string{"serve", "--bot", "x"}},
 		{`no --audience`, []string{"serve"}},
 		{`is not loopback`, []string{"serve", "--listen", "0.0.0.0:0"}},
 		{`recordings: <nil>: want a string`, []string{"serve", "--config", null}},
 		{`unknown name "lisen"`, []string{"serve", "--config", config}},
 		{`--public-url "ftp://x"`, []string{"serve", "--insecure", "--public-url", "ftp://x", "--listen", "127.0.0.1:0", "--recordings", ""}},
 		{`is mixminus emulate running?`, []string{"emulate", "ring", "--admin", "http://127.0.0.1:1"}},
+		{`no --graph-app`, []string{"serve", "--graph-endpoint", "https://graph.microsoft.com"}},
+		{`no sign-in at Graph`, []string{"serve", "--graph-endpoint", "https://graph.microsoft.com", "--graph-app", testApp}},
+		{`--meeting: is for --cloud graph`, []string{"call", "create", "--meeting", testJoinLink}},
+		{`--meeting: graph: join URL: host`, []string{"call", "create", "--cloud", "graph", "--meeting", "https://example.com/x"}},
+		{`--policy and --meeting: need --cloud graph`, []string{"emulate", "ring", "--policy", "x"}},
 		{`the request is not JSON`, []string{"call", "create"}},
 		{`unknown command "nope"`, []string{"nope"}},
 	} {
