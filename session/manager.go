@@ -64,6 +64,9 @@ type Config struct {
 	// cloud. Taps, handlers and recorders attached here miss nothing. The
 	// cloud is asked when it returns. It may hang the call up.
 	OnCall func(*Call)
+	// OnRoom arms a room that was opened, before anybody is in it: recorders
+	// attach to its leg here. It must not block nor call the Manager.
+	OnRoom func(*engine.Room)
 	// Logger for calls, never for frames; nil is silent.
 	Logger *slog.Logger
 	// Clock of the protocol's timers.
@@ -95,6 +98,7 @@ type Manager struct {
 	mediaWithin    time.Duration // 0 means forever
 	onIncoming     func(*IncomingCall)
 	onCall         func(*Call)
+	onRoom         func(*engine.Room)
 	log            *slog.Logger
 	clock          Clock
 	answerWithin   time.Duration
@@ -117,6 +121,7 @@ type Manager struct {
 	decided  recent[string, error]    // how rings were decided
 	ended    recent[string, struct{}] // call ids
 	early    early
+	rooms    map[string]*engine.Room
 	closed   bool
 }
 
@@ -132,7 +137,7 @@ func New(cfg Config) (*Manager, error) {
 	}
 	m := &Manager{
 		engine: cfg.Engine, media: cfg.Media, callbackURL: cfg.CallbackURL, callbackURLs: maps.Clone(cfg.CallbackURLs),
-		onIncoming: cfg.OnIncoming, onCall: cfg.OnCall,
+		onIncoming: cfg.OnIncoming, onCall: cfg.OnCall, onRoom: cfg.OnRoom,
 		log: cfg.Logger, clock: cfg.Clock.orSystem(), maxCalls: cfg.MaxCalls,
 		answerWithin:   orDefault(cfg.AnswerWithin, answerLimit),
 		requestTimeout: orDefault(cfg.RequestTimeout, 30*time.Second),
