@@ -27,7 +27,7 @@ func (c *graphCall) getParticipant(r *graphRequest) (*response, func()) {
 	defer c.mu.Unlock()
 	for _, m := range c.visible() {
 		if graphKey(m.id) == graphKey(r.ids[0]) && c.kind != kindPeer {
-			return newResponse(http.StatusOK, c.row(m)), func() {}
+			return newResponse(http.StatusOK, m.rowAs(ProfileDocs, c)), func() {}
 		}
 	}
 	return refuseGraph(errParticipant())

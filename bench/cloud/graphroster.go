@@ -25,9 +25,13 @@ type member struct {
 	sequence  int64  // of the change that touched it last
 }
 
-// row is the member as the resource participant.
-func (c *graphCall) row(m *member) map[string]any {
-	p := c.server.Profile
+// row is the member as the resource participant, in a notification.
+func (c *graphCall) row(m *member) map[string]any { return m.rowAs(c.server.Profile, c) }
+
+// rowAs is the row as a profile writes it. A response has the documents' values
+// whatever the profile: PascalCase was seen in notifications, and the SDKs,
+// which read responses, do not know it there.
+func (m *member) rowAs(p Profile, c *graphCall) map[string]any {
 	stream := func(media, direction string, add int) map[string]any {
 		return map[string]any{
 			"@odata.type": "#microsoft.graph.mediaStream", "mediaType": p.enum(media),
@@ -185,7 +189,7 @@ func (c *graphCall) roster() []any {
 		return rows
 	}
 	for _, m := range c.visible() {
-		rows = append(rows, c.row(m))
+		rows = append(rows, m.rowAs(ProfileDocs, c))
 	}
 	return rows
 }
