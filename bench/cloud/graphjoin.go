@@ -17,6 +17,7 @@ type JoinDecision struct {
 	Accepted  bool   `json:"accepted"`
 	Reason    string `json:"reason,omitempty"`
 	InviteURI string `json:"invite_uri,omitempty"`
+	Call      *Call  `json:"-"`
 }
 
 // Join brings one more participant of a policy group: while the call that was
@@ -70,12 +71,22 @@ func (c *Call) Join(ctx context.Context, who Speaker) (JoinDecision, error) {
 	}
 	if d.Accepted {
 		g.enter(who)
-	} else {
-		g.mu.Lock()
-		g.handled--
-		g.mu.Unlock()
+		return d, nil
 	}
-	return d, nil
+	g.mu.Lock()
+	g.handled--
+	g.mu.Unlock()
+	if d.InviteURI == "" {
+		return d, nil
+	}
+	if bad := checkGraphURI("inviteUri", d.InviteURI, c.server.Insecure); bad != nil {
+		return d, fmt.Errorf("cloud: join: %s", bad.failure.Message)
+	}
+	var err error
+	d.Call, err = c.server.ringGraphAt(ctx, d.InviteURI, GraphRing{
+		App: g.app.ID, Script: Script{HangUp: Never, Speakers: []Speaker{who}}, Policy: g.policyGroup,
+	})
+	return d, err
 }
 
 func readDecision(status int, body []byte) JoinDecision {
@@ -123,7 +134,7 @@ func (c *graphCall) enter(sp Speaker) {
 // (participantLeftNotification).
 func (c *Call) Left(participantID string) bool {
 	g := graphOf(c)
-	if g == nil || g.policyGroup == "" || !g.has(participantID) {
+	if g == nil || g.policyGroup == "" || !g.has(participantID) || graphKey(participantID) == graphKey(g.myID) {
 		return false
 	}
 	g.mu.Lock()

@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -71,10 +72,7 @@ func (c *graphCall) muteAll(r *graphRequest) (*response, func()) {
 	return c.reply(r, op, http.StatusOK, func() {
 		c.changeRoster(func() {
 			for _, id := range m.Participants {
-				c.change(id, func(m *member) {
-					m.muted = true
-					c.muteSpeaker(m.speaker, true)
-				})
+				c.change(id, func(m *member) { m.muted = true })
 			}
 		})
 	})
@@ -148,13 +146,13 @@ func (c *graphCall) join(parties []graphParty, replaced string) {
 		if c.kind == kindPeer {
 			// Whoever is invited into a call of two makes it one of many,
 			// whose roster the bot is told from then on.
-			c.kind = kindGroup
+			c.kind, c.hungUp = kindGroup, graphByOthers
 			c.members = append(c.members, c.firstMembers()...)
 		}
 		for _, p := range parties {
 			if len(c.members) < maxMembers {
 				c.members = append(c.members, member{
-					id: uuid.NewString(), party: p, msi: msiOf(len(c.stage.actors) + len(c.members)), speaker: -1, sequence: c.sequence,
+					id: uuid.NewString(), party: p, msi: c.extraMSI(), speaker: -1, sequence: c.sequence,
 				})
 			}
 		}
@@ -173,13 +171,14 @@ func (c *graphCall) transfer(r *graphRequest) (*response, func()) {
 		Transferee *graphParty `json:"transferee"`
 	}
 	bad := decodeGraph(r.body, &m)
+	peer := c.peer()
 	switch {
 	case bad != nil:
 	case m.Target == nil || m.Target.ID == "":
 		bad = badRequest("transferTarget.identity", "names nobody")
-	case c.kind != kindPeer && (m.Transferee == nil || m.Transferee.ParticipantID == ""):
+	case !peer && (m.Transferee == nil || m.Transferee.ParticipantID == ""):
 		bad = badRequest("transferee.participantId", "is missing: a group call transfers one of its participants")
-	case c.kind != kindPeer && !c.has(m.Transferee.ParticipantID):
+	case !peer && !c.has(m.Transferee.ParticipantID):
 		bad = badRequest("transferee.participantId", "%q: no such participant", m.Transferee.ParticipantID)
 	case m.Target.Kind == "phone" && !c.mayPhone():
 		bad = errPhone()
@@ -196,8 +195,7 @@ func (c *graphCall) transfer(r *graphRequest) (*response, func()) {
 
 // hand takes a call over to somebody else.
 func (c *graphCall) hand(target graphParty, transferee *graphParty) {
-	c.setPhase("transferring")
-	c.tellState("transferring", nil)
+	c.enterPhase("transferring", nil)
 	if !sleep(c.ctx, c.server.scaled(calleeDelay)) {
 		return
 	}
@@ -206,39 +204,31 @@ func (c *graphCall) hand(target graphParty, transferee *graphParty) {
 		if target.ReplacesCall != "" {
 			code = 7700
 		}
-		c.setPhase("")
-		c.tellState("established", map[string]any{"resultInfo": resultInfo(Result{500, code, "The transfer failed."})})
+		c.enterPhase("", map[string]any{"resultInfo": resultInfo(Result{500, code, "The transfer failed."})})
 		return
 	}
 	c.mu.Lock()
 	c.consultative = target.ReplacesCall != ""
 	c.mu.Unlock()
-	c.setPhase("transferAccepted")
-	c.tellState("transferAccepted", nil)
+	c.enterPhase("transferAccepted", nil)
 	if other := c.server.graphCallOf(target.ReplacesCall, c.app); target.ReplacesCall != "" && other != nil {
 		other.end(graphTransfer)
 	}
 	if transferee != nil {
-		c.setPhase("")
+		c.enterPhase("", nil)
 		c.Leave(transferee.ParticipantID)
 		return
 	}
 	c.end(graphTransfer)
 }
 
-func (c *graphCall) setPhase(phase string) {
+// enterPhase tells of a state between established and the end; "" is back to
+// established.
+func (c *graphCall) enterPhase(phase string, more map[string]any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.phase = phase
-}
-
-func (c *graphCall) transferReason() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.consultative {
-		return "AppTransferred"
-	}
-	return ""
+	c.tellStateLocked(cmp.Or(phase, "established"), more)
 }
 
 func (c *graphCall) startHoldMusic(r *graphRequest) (*response, func()) {
@@ -270,20 +260,29 @@ func (c *graphCall) holdMusic(r *graphRequest, kind string, on bool) (*response,
 	if !c.has(r.ids[0]) {
 		return refuseGraph(errParticipant())
 	}
-	c.mu.Lock()
-	other := c.onHold
-	busy := on && other != "" && other != id
-	if !busy {
-		c.onHold = map[bool]string{true: id}[on]
-		i := slices.IndexFunc(c.members, func(m member) bool { return graphKey(m.id) == id })
-		c.muteSpeaker(c.members[i].speaker, on)
-	}
-	c.mu.Unlock()
-	if busy {
-		return refuseGraph(graphError(http.StatusBadRequest, "BadRequest", "Another participant is on hold."))
+	if bad := c.setHold(id, on); bad != nil {
+		return refuseGraph(bad)
 	}
 	op := c.begin(kind, m.ClientContext, "running")
 	return c.reply(r, op, http.StatusAccepted, c.afterwards(op, c.server.scaled(connectDelay), nil))
+}
+
+// setHold puts a member on hold, one at a time, or takes it off.
+func (c *graphCall) setHold(id string, on bool) *response {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := slices.IndexFunc(c.members, func(m member) bool { return graphKey(m.id) == id })
+	switch {
+	case i < 0:
+		return errParticipant() // has just left
+	case on && c.onHold != "" && c.onHold != id:
+		return graphError(http.StatusBadRequest, "BadRequest", "Another participant is on hold.")
+	case !on && c.onHold != id:
+		return graphError(http.StatusBadRequest, "BadRequest", "The participant is not on hold.")
+	}
+	c.onHold = map[bool]string{true: id}[on]
+	c.hush(&c.members[i])
+	return nil
 }
 
 func (c *graphCall) listSharing(*graphRequest) (*response, func()) {
@@ -395,19 +394,25 @@ func (c *graphCall) getRouting(r *graphRequest) (*response, func()) {
 }
 
 func (c *graphCall) updateRouting(r *graphRequest) (*response, func()) {
-	m := routingModel{}
-	bad := decodeGraph(r.body, &m)
+	c.mu.Lock()
+	group := c.groups[r.ids[0]]
+	c.mu.Unlock()
+	if group == nil {
+		return refuseGraph(errRouting())
+	}
+	// What the request does not name stays as it is.
+	m := routingModel{Mode: group["routingMode"].(string), Sources: slices.Clone(group["sources"].([]string)), Receivers: slices.Clone(group["receivers"].([]string))}
+	if bad := decodeGraph(r.body, &m); bad != nil {
+		return refuseGraph(bad)
+	}
 	m.ID = r.ids[0]
-	if bad == nil {
-		bad = c.checkRouting(&m)
+	if bad := c.checkRouting(&m); bad != nil {
+		return refuseGraph(bad)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case c.groups[m.ID] == nil:
-		return refuseGraph(errRouting())
-	case bad != nil:
-		return refuseGraph(bad)
+	if c.groups[m.ID] == nil {
+		return refuseGraph(errRouting()) // has just been deleted
 	}
 	c.groups[m.ID] = m.shape()
 	return newResponse(http.StatusOK, m.shape()), func() {}

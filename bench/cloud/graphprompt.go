@@ -40,6 +40,7 @@ type mediaTask struct {
 	op      *graphOp
 	prompts []string // addresses of WAV files
 	record  *recordModel
+	base    string // address of what was recorded
 	cancel  context.CancelFunc
 	ctx     context.Context
 	keys    chan string // pressed while it runs
@@ -299,11 +300,13 @@ func (c *graphCall) recordResponse(r *graphRequest) (*response, func()) {
 	if bad = firstOf(bad, wrong, clientContext(m.ClientContext), c.hosted(false), c.standing()); bad != nil {
 		return refuseGraph(bad)
 	}
-	if m.BargeIn {
-		c.queue.cancel()
-	}
 	op := c.begin("recordOperation", m.ClientContext, "running")
-	return c.reply(r, op, http.StatusOK, func() { c.enqueue(&mediaTask{c: c, op: op, prompts: uris, record: &m}) })
+	return c.reply(r, op, http.StatusOK, func() {
+		if m.BargeIn {
+			c.queue.cancel()
+		}
+		c.enqueue(&mediaTask{c: c, op: op, prompts: uris, record: &m, base: r.base})
+	})
 }
 
 // seconds of an optional setting; 5 is the documents' default for each.
@@ -320,6 +323,7 @@ func (t *mediaTask) take() {
 	from := c.slotNow()
 	first, quiet := -1, 0
 	reason, result := "maxRecordDurationReached", Result{200, 8515, "Action completed, max record duration was reached."}
+	t.stopTone() // what was pressed before ends nothing
 	var samples []int16
 	for slot := from; ; slot++ {
 		mix, ok := c.spoken(t.ctx, slot)
@@ -356,7 +360,7 @@ func (t *mediaTask) take() {
 	if result.Code >= 400 {
 		status = "failed"
 	}
-	location, token := c.server.keepRecording(samples)
+	location, token := c.server.keepRecording(t.base, samples)
 	c.complete(t.op, status, result, map[string]any{
 		"recordingLocation": location, "recordingAccessToken": token, "completionReason": c.server.Profile.enum(reason),
 	})
@@ -384,7 +388,7 @@ func (c *Call) slotNow() int {
 	return c.media.slots
 }
 
-// spoken returns what all speakers say in a slot, once it has passed.
+// spoken returns what is heard of all speakers in a slot, once it has passed.
 func (c *graphCall) spoken(ctx context.Context, slot int) ([]int16, bool) {
 	for c.slotNow() <= slot {
 		if !sleep(ctx, pcm.FrameDuration) {
@@ -395,7 +399,9 @@ func (c *graphCall) spoken(ctx context.Context, slot int) ([]int16, bool) {
 	defer c.mu.Unlock()
 	var lines []line
 	for i := range c.stage.actors {
-		lines = append(lines, line{samples: c.stage.actors[i].at(slot)})
+		if !c.held && !c.mutes[i] {
+			lines = append(lines, line{samples: c.stage.actors[i].at(slot)})
+		}
 	}
 	return sum(lines), true
 }
@@ -406,7 +412,7 @@ const recordingsPath = "/recordings/"
 const maxRecordings = 64
 
 // keepRecording returns where it can be fetched, and with which token.
-func (s *Server) keepRecording(samples []int16) (location, token string) {
+func (s *Server) keepRecording(base string, samples []int16) (location, token string) {
 	id := rand.Text()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -416,7 +422,7 @@ func (s *Server) keepRecording(samples []int16) (location, token string) {
 		delete(s.recordings, s.recordingIDs[0])
 		s.recordingIDs = s.recordingIDs[1:]
 	}
-	return s.url + recordingsPath + id, s.recordings[id].token
+	return base + recordingsPath + id, s.recordings[id].token
 }
 
 // recording is one that was taken by recordResponse.

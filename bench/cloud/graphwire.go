@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,6 +35,7 @@ type graphOrder struct {
 	chatInfo, meeting    map[string]any
 	thread, meetingToken string
 	joinMeetingID        string
+	organizerTenant      string
 }
 
 // graphOptions is callOptions.
@@ -75,7 +77,7 @@ func decodeGraph(body []byte, v any) *response {
 	case errors.As(err, &field):
 		return badRequest(field.field, "%s", field.text)
 	case errors.As(err, &wrongType):
-		return badRequest(wrongType.Field, "is a JSON %s", wrongType.Value)
+		return badRequest(cmp.Or(wrongType.Field, "body"), "is a JSON %s", wrongType.Value)
 	}
 	return badRequest("body", "is not JSON: %v", err)
 }
@@ -206,7 +208,7 @@ func (o *graphOrder) parseMeeting(m graphCallModel) *response {
 			return badRequest("chatInfo", "%v", err)
 		}
 	}
-	o.meetingToken, o.joinMeetingID = info.Token, info.JoinMeetingID
+	o.meetingToken, o.joinMeetingID, o.organizerTenant = info.Token, info.JoinMeetingID, info.Organizer.party().TenantID
 	kind := strings.ToLower(strings.TrimPrefix(info.Type, "#microsoft.graph."))
 	switch {
 	case len(o.targets) > 0:

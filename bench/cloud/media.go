@@ -71,9 +71,11 @@ type mediaConn struct {
 // dialMedia opens the socket. An error tells the HTTP status, if there was one.
 func (c *Call) dialMedia(ctx context.Context) (*mediaConn, error) {
 	longest := 0
+	c.mu.Lock()
 	for i := range c.stage.actors {
 		longest = max(longest, len(c.side.streamID(i)))
 	}
+	c.mu.Unlock()
 	d := websocket.Dialer{
 		HandshakeTimeout: dialTimeout,
 		TLSClientConfig:  c.server.TLS,
@@ -190,7 +192,7 @@ func (c *Call) receive(kind int, text []byte, now time.Time) {
 		c.bad[reason(err)]++
 	case !c.asked.bidirectional:
 		c.bad[badOneWay]++
-	case c.deaf:
+	case c.deaf || c.held:
 		c.bad[badMuted]++
 	case msg.stop:
 		c.playout.flush(at)

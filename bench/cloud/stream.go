@@ -155,7 +155,7 @@ func (s *stream) step(slot int) bool {
 	c.keys, c.want = nil, nil
 	c.mu.Unlock()
 	if over {
-		c.end(resultByOthers)
+		c.HangUp()
 		return false
 	}
 	s.control(slot, faults, wish)
