@@ -184,7 +184,7 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request, tenant strin
 		return
 	}
 	app := s.appOf(r.PostForm.Get("client_id"))
-	scope := r.PostForm.Get("scope")
+	scope := resourceScope(r.PostForm.Get("scope"))
 	audience := strings.TrimSuffix(scope, "/.default")
 	switch {
 	case r.PostForm.Get("grant_type") != "client_credentials":
@@ -203,6 +203,14 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request, tenant strin
 			"token_type": "Bearer", "expires_in": int(accessTokenLife / time.Second), "ext_expires_in": int(accessTokenLife / time.Second), "access_token": token,
 		}).write(w)
 	}
+}
+
+// resourceScope is what of a list of scopes is not OpenID Connect's own, which
+// Microsoft's libraries ask for besides.
+func resourceScope(list string) string {
+	return strings.Join(slices.DeleteFunc(strings.Fields(list), func(scope string) bool {
+		return slices.Contains([]string{"openid", "profile", "email", "offline_access"}, scope)
+	}), " ")
 }
 
 func oauthError(w http.ResponseWriter, status int, code, text string) {
