@@ -131,16 +131,12 @@ func (b *graphBot) serve(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write(file)
 		return
 	}
-	var envelope struct {
-		Value []map[string]any `json:"value"`
-	}
-	text, err := io.ReadAll(r.Body)
-	if err != nil || json.Unmarshal(text, &envelope) != nil || len(envelope.Value) != 1 {
+	n := note{arrival: time.Now(), path: r.URL.Path, header: r.Header}
+	if err := json.NewDecoder(r.Body).Decode(&n.envelope); err != nil {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	n := note{arrival: time.Now(), path: r.URL.Path, header: r.Header, item: envelope.Value[0]}
-	_ = json.Unmarshal(text, &n.envelope) // it did above
+	n.item = n.envelope["value"].([]any)[0].(map[string]any)
 	if respond == nil || !respond(n, w) {
 		w.WriteHeader(http.StatusAccepted)
 	}

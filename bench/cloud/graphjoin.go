@@ -3,7 +3,6 @@ package cloud
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/google/uuid"
 )
@@ -100,7 +99,7 @@ func readDecision(status int, body []byte) JoinDecision {
 		d.Reason = "the response is not a participantJoiningResponse"
 		return d
 	}
-	switch strings.ToLower(strings.TrimPrefix(m.Type, "#microsoft.graph.")) {
+	switch typeName(m.Type) {
 	case "acceptjoinresponse":
 		d.Accepted = true
 	case "rejectjoinresponse":

@@ -141,10 +141,10 @@ func (o *graphOrder) parseMedia(config map[string]json.RawMessage, insecure bool
 			return badRequest("mediaConfig."+key, "want a string")
 		}
 	}
-	switch strings.ToLower(strings.TrimPrefix(kind, "#")) {
-	case "microsoft.graph.servicehostedmediaconfig":
+	switch typeName(kind) {
+	case "servicehostedmediaconfig":
 		return nil
-	case "microsoft.graph.apphostedmediaconfig":
+	case "apphostedmediaconfig":
 		o.appHosted = true
 		m, err := readBlob(blob, insecure)
 		if err != nil {
@@ -183,6 +183,11 @@ func parseGraphCreate(body []byte, version string, insecure bool) (graphOrder, *
 	return o, nil
 }
 
+// typeName is an @odata.type in lower case, without "#microsoft.graph.".
+func typeName(odataType string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(strings.ToLower(odataType), "#"), "microsoft.graph.")
+}
+
 func present(raw json.RawMessage) bool { return len(raw) > 0 && string(raw) != "null" }
 
 // parseMeeting reads how a meeting is joined.
@@ -209,7 +214,7 @@ func (o *graphOrder) parseMeeting(m graphCallModel) *response {
 		}
 	}
 	o.meetingToken, o.joinMeetingID, o.organizerTenant = info.Token, info.JoinMeetingID, info.Organizer.party().TenantID
-	kind := strings.ToLower(strings.TrimPrefix(info.Type, "#microsoft.graph."))
+	kind := typeName(info.Type)
 	switch {
 	case len(o.targets) > 0:
 		return badRequest("targets", "a meeting is joined without")
