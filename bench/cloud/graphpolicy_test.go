@@ -19,6 +19,17 @@ func (b *graphBot) join(call *Call, who Speaker) (JoinDecision, error) {
 	return call.Join(ctx, who)
 }
 
+// decides sets what is responded to whoever joins.
+func (b *graphBot) decides(decision string) {
+	b.answerNotes(func(n note, w http.ResponseWriter) bool {
+		if n.data()["@odata.type"] != "#microsoft.graph.participantJoiningNotification" {
+			return false
+		}
+		_, _ = w.Write([]byte(decision)) // a peer that has gone is the test's to notice
+		return true
+	})
+}
+
 // TestPolicySample rings as the third example of both answer pages does.
 func TestPolicySample(t *testing.T) {
 	t.Parallel()
@@ -46,14 +57,7 @@ func TestPolicySample(t *testing.T) {
 func TestParticipantCapacity(t *testing.T) {
 	t.Parallel()
 	b := newGraphBot(t, &Server{})
-	decision := `{"@odata.type":"#microsoft.graph.acceptJoinResponse"}`
-	b.answerNotes(func(n note, w http.ResponseWriter) bool {
-		if n.data()["@odata.type"] != "#microsoft.graph.participantJoiningNotification" {
-			return false
-		}
-		_, _ = w.Write([]byte(decision)) // a peer that has gone is the test's to notice
-		return true
-	})
+	b.decides(`{"@odata.type":"#microsoft.graph.acceptJoinResponse"}`)
 	ring := GraphRing{Script: quietScript(1), Policy: "Group"}
 	call := b.take(ring, serviceHosted, `,"participantCapacity":3`)
 	require.Len(t, b.expect("participants")[0].rows(), 2)
@@ -73,11 +77,11 @@ func TestParticipantCapacity(t *testing.T) {
 	require.Equal(t, JoinDecision{Status: 200, Accepted: true}, d)
 	require.Len(t, b.expect("participants")[0].rows(), 3)
 
-	decision = `{"@odata.type":"#microsoft.graph.rejectJoinResponse","reason":"busy"}`
+	b.decides(`{"@odata.type":"#microsoft.graph.rejectJoinResponse","reason":"busy"}`)
 	require.Equal(t, JoinDecision{Status: 200, Reason: "busy"}, joining(b.join(call, Speaker{})))
 
 	// Whoever is sent to another bot rings there.
-	decision = `{"@odata.type":"#microsoft.graph.inviteNewBotResponse","inviteUri":"` + b.http.URL + `/other"}`
+	b.decides(`{"@odata.type":"#microsoft.graph.inviteNewBotResponse","inviteUri":"` + b.http.URL + `/other"}`)
 	d = joining(b.join(call, Speaker{ID: byTeams}))
 	require.Equal(t, b.http.URL+"/other", d.InviteURI)
 	n := receive(t, b.rings)
@@ -91,12 +95,12 @@ func TestParticipantCapacity(t *testing.T) {
 	b.finish(d.Call)
 
 	for _, bad := range []string{"", "{}", "[]", `{"@odata.type":"#microsoft.graph.call"}`} {
-		decision = bad
+		b.decides(bad)
 		d = joining(b.join(call, Speaker{}))
 		require.False(t, d.Accepted)
 		require.NotEmpty(t, d.Reason)
 	}
-	decision = `{"@odata.type":"microsoft.graph.AcceptJoinResponse"}`
+	b.decides(`{"@odata.type":"microsoft.graph.AcceptJoinResponse"}`)
 	joining(b.join(call, Speaker{Name: "Third"}))
 	require.Len(t, b.expect("participants")[0].rows(), 4)
 	_, err = b.join(call, Speaker{})
@@ -136,13 +140,7 @@ func TestJoinedSpeakerIsHeard(t *testing.T) {
 	t.Parallel()
 	b := newGraphBot(t, &Server{})
 	b.channels = "unmixed"
-	b.answerNotes(func(n note, w http.ResponseWriter) bool {
-		if n.data()["@odata.type"] != "#microsoft.graph.participantJoiningNotification" {
-			return false
-		}
-		_, _ = w.Write([]byte(`{"@odata.type":"#microsoft.graph.acceptJoinResponse"}`))
-		return true
-	})
+	b.decides(`{"@odata.type":"#microsoft.graph.acceptJoinResponse"}`)
 	call := b.take(GraphRing{Script: Script{HangUp: 60, Speakers: []Speaker{{PCM: signal.Noise(20*320, 1, -20)}}}, Policy: "p"}, b.blob(), `,"participantCapacity":2`)
 	s := receive(t, b.sockets)
 	_, err := b.join(call, Speaker{PCM: signal.Noise(10*320, 2, -20), Name: "Late"})
@@ -191,20 +189,25 @@ func TestRedirectedRing(t *testing.T) {
 	b := newGraphBot(t, &Server{})
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	defer cancel()
-	status, to, there := 0, "", 202
-	b.answerNotes(func(n note, w http.ResponseWriter) bool {
-		if n.path == "/elsewhere" {
-			w.WriteHeader(there)
+	sends := func(status int, to string, there int) {
+		b.answerNotes(func(n note, w http.ResponseWriter) bool {
+			if n.path == "/elsewhere" {
+				w.WriteHeader(there)
+				return true
+			}
+			if n.kind() != "incoming" {
+				return false
+			}
+			if to != "" {
+				w.Header().Set("Location", to)
+			}
+			w.WriteHeader(status)
 			return true
-		}
-		if to != "" {
-			w.Header().Set("Location", to)
-		}
-		w.WriteHeader(status)
-		return true
-	})
-	for _, status = range []int{302, 307} {
-		for _, to = range []string{b.http.URL + "/elsewhere", "/elsewhere"} {
+		})
+	}
+	for _, status := range []int{302, 307} {
+		for _, to := range []string{b.http.URL + "/elsewhere", "/elsewhere"} {
+			sends(status, to, 202)
 			call, err := b.srv.RingGraph(ctx, GraphRing{Script: quietScript(1)})
 			require.NoError(t, err)
 			require.Equal(t, "/calls", receive(t, b.rings).path)
@@ -214,16 +217,16 @@ func TestRedirectedRing(t *testing.T) {
 			b.expect("deleted")
 		}
 	}
-	there = 500
+	sends(302, "/elsewhere", 500)
 	_, err := b.srv.RingGraph(ctx, GraphRing{Script: quietScript(1)})
 	require.ErrorIs(t, err, ErrRedirected)
-	to = "ftp://x"
+	sends(302, "ftp://x", 202)
 	_, err = b.srv.RingGraph(ctx, GraphRing{Script: quietScript(1)})
 	require.ErrorContains(t, err, "Location")
-	to = ""
+	sends(302, "", 202)
 	_, err = b.srv.RingGraph(ctx, GraphRing{Script: quietScript(1)})
 	require.ErrorContains(t, err, "Location")
-	status = 401
+	sends(401, "", 202)
 	_, err = b.srv.RingGraph(ctx, GraphRing{Script: quietScript(1)})
 	require.ErrorContains(t, err, "401")
 	require.Eventually(t, func() bool {

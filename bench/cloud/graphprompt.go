@@ -154,13 +154,17 @@ func (t *mediaTask) run() {
 			return
 		}
 	}
+	if !t.heard() {
+		t.fail(errCancelled)
+		return
+	}
 	if t.record == nil {
 		t.c.complete(t.op, "completed", actionDone, nil)
 		return
 	}
 	if t.record.PlayBeep == nil || *t.record.PlayBeep {
 		t.c.hear(beep())
-		if !sleep(t.ctx, time.Duration(len(beep()))*time.Second/pcm.SampleRate) {
+		if !t.heard() {
 			t.fail(errCancelled)
 			return
 		}
@@ -194,13 +198,32 @@ func (t *mediaTask) play(uri string) error {
 		return err
 	}
 	t.c.hear(samples)
+	// The next prompt comes while the end of this one waits to be heard.
 	if sleep(t.ctx, time.Duration(len(samples))*time.Second/pcm.SampleRate) {
 		return nil
 	}
-	t.c.mu.Lock()
-	t.c.playout.flush(t.c.media.position(time.Now()))
-	t.c.mu.Unlock()
+	t.hush()
 	return errCancelled
+}
+
+// heard waits until all was heard that is to be, and cuts it if the operation
+// is cancelled before.
+func (t *mediaTask) heard() bool {
+	t.c.mu.Lock()
+	left := t.c.playout.left(t.c.media.position(time.Now()))
+	t.c.mu.Unlock()
+	if left == 0 || sleep(t.ctx, time.Duration(left)*time.Second/pcm.SampleRate) {
+		return true
+	}
+	t.hush()
+	return false
+}
+
+// hush cuts what is heard.
+func (t *mediaTask) hush() {
+	t.c.mu.Lock()
+	defer t.c.mu.Unlock()
+	t.c.playout.flush(t.c.media.position(time.Now()))
 }
 
 // fetchPrompt gets a WAV file, which must be mono, 16 bit, 16 kHz: the

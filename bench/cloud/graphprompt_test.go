@@ -144,7 +144,7 @@ func TestCancelMediaProcessing(t *testing.T) {
 // and nothing is lost that was to be told.
 func TestOperationsOfACallThatEnds(t *testing.T) {
 	t.Parallel()
-	b := newGraphBot(t, &Server{Speed: 1000})
+	b := newGraphBot(t, &Server{})
 	long := b.prompt("long.wav", waveFile(16000, 1, signal.Noise(5*16000, 1, -20)))
 	for i := range 20 {
 		call := b.take(GraphRing{Script: quietScript(2), Meeting: true}, serviceHosted, "")
