@@ -62,6 +62,11 @@ type graphOperation struct {
 
 // serveGraph is the handler of /v1.0 and /beta.
 func (s *Server) serveGraph(w http.ResponseWriter, r *http.Request) {
+	if !s.begin() {
+		graphError(http.StatusServiceUnavailable, "ServiceUnavailable", "The service is shutting down.").withFailure().write(w)
+		return
+	}
+	defer s.wg.Done()
 	resp, after, delay := s.processGraph(w, r)
 	defer after() // even if nobody waits for the response
 	if delay > 0 {
@@ -87,6 +92,18 @@ func (s *Server) serveGraph(w http.ResponseWriter, r *http.Request) {
 	if err := http.NewResponseController(w).Flush(); err != nil {
 		s.log.Debug("cloud: response not flushed", "error", err)
 	}
+}
+
+// begin lets Close wait for a request, which may start what outlives it. False:
+// the server is closing.
+func (s *Server) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != serverStarted {
+		return false
+	}
+	s.wg.Add(1)
+	return true
 }
 
 func (s *Server) processGraph(w http.ResponseWriter, r *http.Request) (resp *response, after func(), delay time.Duration) {
