@@ -219,7 +219,10 @@ func TestPermissions(t *testing.T) {
 			require.Equal(t, 201, r.status, "%s: %s", name, r.str())
 		}
 	}
-	r := b.do("POST", v1Calls, b.order(serviceHosted, `"targets":[`+oneUser+`],"tenantId":"`+uuid.NewString()+`"`))
+	ringing, _ := b.ring(GraphRing{Script: quietScript(1)})
+	r := b.do("POST", v1Calls+"/"+ringing.ID()+"/answer", b.acceptance(app, ""), "Authorization", as("Calls.JoinGroupCall.All"))
+	require.Equal(t, []any{403, "7504"}, []any{r.status, r.code()}, "app-hosted media needs a permission of its own")
+	r = b.do("POST", v1Calls, b.order(serviceHosted, `"targets":[`+oneUser+`],"tenantId":"`+uuid.NewString()+`"`))
 	require.Equal(t, []any{403, "7505", "Request authorization tenant mismatch."}, []any{r.status, r.code(), r.says()})
 }
 

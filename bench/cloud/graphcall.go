@@ -162,8 +162,8 @@ func (c *graphCall) stands() bool {
 	c.watch()
 	c.mu.Lock()
 	c.since = time.Now()
-	c.tellStateLocked("establishing", nil)
-	c.tellStateLocked("established", nil)
+	c.tellState("establishing", nil)
+	c.tellState("established", nil)
 	c.mu.Unlock()
 	if c.peer() {
 		return true
@@ -215,7 +215,7 @@ func (c *graphCall) goodbye(connected bool) {
 	}
 	switch {
 	case connected:
-		c.tellStateLocked("terminating", nil)
+		c.tellState("terminating", nil)
 		c.tellEnd(c.result, false)
 	case c.redirected != nil:
 		c.tellEnd(c.result, true)
@@ -337,11 +337,8 @@ func (c *graphCall) resource(version, context string) map[string]any {
 
 // stateName is the call's callState. Called with Call.mu held.
 func (c *graphCall) stateName() string {
-	switch {
-	case c.state == stateConnected && c.phase != "":
+	if c.state == stateConnected && c.phase != "" {
 		return c.phase
-	case c.state == stateRinging && c.direction == Outgoing:
-		return "establishing"
 	}
 	return [...]string{"incoming", "establishing", "established", "terminating", "terminated"}[c.state]
 }

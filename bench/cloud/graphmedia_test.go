@@ -39,14 +39,18 @@ func TestMediaController(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			b := startGraphBot(t, &Server{OnCreate: func(Dialled) Callee { return Callee{Script: talkers(3, 25)} }}, true)
+			b := startGraphBot(t, &Server{OnCreate: func(Dialled) Callee { return Callee{Script: talkers(3, Never)} }}, true)
 			b.channels = tt.channels
 			said := signal.Sine(3200, 440, -12)
 			b.onSocket = func(s *socket) { s.say(said) }
 			call, roster := b.meet(b.blob(), "")
 			s := receive(t, b.sockets)
 			require.NoError(t, call.DTMF("5"))
-			log := wait(t, call)
+			require.Eventually(t, func() bool {
+				log := call.Log()
+				return len(log.Keys) == 1 && log.Playout.Total == int64(len(said)) && log.Slots > 20
+			}, deadline, time.Millisecond)
+			log := b.finish(call)
 			s.wait(t)
 			require.Equal(t, "1b69b141-7f1a-4033-9c34-202737190a20", s.header.Get("x-ms-call-connection-id"))
 			require.Equal(t, "14778cc4-f54c-43c7-989f-9092e34ef784", s.header.Get("x-mixminus-render"))
@@ -97,6 +101,22 @@ func TestMediaThatGraphCannotConnect(t *testing.T) {
 		require.Equal(t, []any{500.0, 7112.0, "MediaControllerConversationAddParticipantFailed"}, []any{info["code"], info["subcode"], info["message"]})
 		require.Empty(t, wait(t, call).Connections)
 	}
+}
+
+// TestMediaThatGraphLoses, and cannot connect any more, ends the call.
+func TestMediaThatGraphLoses(t *testing.T) {
+	t.Parallel()
+	b := newGraphBot(t, &Server{})
+	call := b.create(b.blob(), `"targets":[`+oneUser+`]`)
+	s := receive(t, b.sockets)
+	b.mu.Lock()
+	b.refuse = 401
+	b.mu.Unlock()
+	require.NoError(t, s.ws.NetConn().Close())
+	n := b.expect("terminating", "terminated")[1]
+	info := n.data()["resultInfo"].(map[string]any)
+	require.Equal(t, []any{410.0, 301005.0}, []any{info["code"], info["subcode"]})
+	wait(t, call)
 }
 
 // TestMicrosoftsOwnMedia: an mpUri of net.tcp is not dialled; the call stands

@@ -87,14 +87,8 @@ func (c *graphCall) callData(state string) map[string]any {
 
 func etag(n int64) string { return `W/"` + strconv.FormatInt(n, 10) + `"` }
 
-// tellState tells of a state that is not the end.
+// tellState tells of a state that is not the end. Called with Call.mu held.
 func (c *graphCall) tellState(state string, more map[string]any) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.tellStateLocked(state, more)
-}
-
-func (c *graphCall) tellStateLocked(state string, more map[string]any) {
 	data := c.callData(state)
 	if c.direction == Outgoing && (state == "establishing" || state == "established") {
 		if c.order.meeting != nil {

@@ -228,7 +228,7 @@ func (c *graphCall) enterPhase(phase string, more map[string]any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.phase = phase
-	c.tellStateLocked(cmp.Or(phase, "established"), more)
+	c.tellState(cmp.Or(phase, "established"), more)
 }
 
 func (c *graphCall) startHoldMusic(r *graphRequest) (*response, func()) {

@@ -141,10 +141,12 @@ func TestJoinedSpeakerIsHeard(t *testing.T) {
 	b := newGraphBot(t, &Server{})
 	b.channels = "unmixed"
 	b.decides(`{"@odata.type":"#microsoft.graph.acceptJoinResponse"}`)
-	call := b.take(GraphRing{Script: Script{HangUp: 60, Speakers: []Speaker{{PCM: signal.Noise(20*320, 1, -20)}}}, Policy: "p"}, b.blob(), `,"participantCapacity":2`)
+	call := b.take(GraphRing{Script: Script{HangUp: Never, Speakers: []Speaker{{PCM: signal.Noise(20*320, 1, -20)}}}, Policy: "p"}, b.blob(), `,"participantCapacity":2`)
 	s := receive(t, b.sockets)
 	_, err := b.join(call, Speaker{PCM: signal.Noise(10*320, 2, -20), Name: "Late"})
 	require.NoError(t, err)
+	passes(t, call, 25)
+	call.HangUp()
 	log := wait(t, call)
 	s.wait(t)
 	require.Len(t, log.Speakers, 2)

@@ -194,7 +194,7 @@ func (b *graphBot) download(location, token string) (int, []byte, http.Header) {
 func TestRecordResponse(t *testing.T) {
 	t.Parallel()
 	talks := Speaker{PCM: signal.Noise(50*320, 1, -20), Loops: Forever}
-	short := Speaker{PCM: signal.Noise(60*320, 2, -20), Start: 5}
+	short := Speaker{PCM: signal.Noise(90*320, 2, -20), Start: 5}
 	beeps := signal.Noise(1600, 3, -20)
 	for name, tt := range map[string]struct {
 		speakers []Speaker

@@ -292,6 +292,6 @@ func (c *Call) Hold(on bool) {
 	if c.state == stateConnected && (g.phase == "") == on && (on || g.phase == "hold") {
 		c.held = on
 		g.phase = map[bool]string{true: "hold"}[on]
-		g.tellStateLocked(map[bool]string{true: "hold", false: "established"}[on], nil)
+		g.tellState(map[bool]string{true: "hold", false: "established"}[on], nil)
 	}
 }

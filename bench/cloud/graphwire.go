@@ -70,21 +70,14 @@ func decodeGraph(body []byte, v any) *response {
 	}
 	err := json.Unmarshal(body, v)
 	var wrongType *json.UnmarshalTypeError
-	var field *fieldError
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &field):
-		return badRequest(field.field, "%s", field.text)
 	case errors.As(err, &wrongType):
 		return badRequest(cmp.Or(wrongType.Field, "body"), "is a JSON %s", wrongType.Value)
 	}
 	return badRequest("body", "is not JSON: %v", err)
 }
-
-type fieldError struct{ field, text string }
-
-func (e *fieldError) Error() string { return e.field + ": " + e.text }
 
 var graphModalities = []string{"audio", "video", "videoBasedScreenSharing", "data"}
 

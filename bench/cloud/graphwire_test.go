@@ -144,6 +144,48 @@ func TestBadOrders(t *testing.T) {
 	b.expect("establishing", "established")
 }
 
+// TestBadActions: what is wrong with an action is told, and changes nothing.
+func TestBadActions(t *testing.T) {
+	t.Parallel()
+	b := newGraphBot(t, &Server{})
+	ringing, _ := b.ring(GraphRing{Script: quietScript(1)})
+	require.Equal(t, "incoming", b.do("GET", v1Calls+"/"+ringing.ID(), "").body["state"])
+	peer := b.create(serviceHosted, `"targets":[`+oneUser+`]`)
+	meeting, _ := b.meet(serviceHosted, "")
+	ids, _ := meeting.Participants()
+	long := `{"clientContext":"` + strings.Repeat("x", 257) + `"}`
+	first := "participants/" + ids[0] + "/"
+	for _, tt := range []struct {
+		call         *Call
+		action, body string
+		says         string
+	}{
+		{ringing, "mute", "", "group calls"}, {ringing, "updateRecordingStatus", `{"status":"recording"}`, "not established"},
+		{ringing, "transfer", `{"transferTarget":` + oneUser + `}`, "not established"}, {ringing, "subscribeToTone", "", "not established"},
+		{peer, "addLargeGalleryView", "", "group calls"}, {peer, first + "startHoldMusic", "", "group calls"},
+		{meeting, "mute", long, "clientContext"}, {meeting, "mute", "[]", "body"}, {meeting, "cancelMediaProcessing", "{", "body"},
+		{meeting, "updateRecordingStatus", `{"status":"on"}`, "status"}, {meeting, "addLargeGalleryView", long, "clientContext"},
+		{meeting, first + "mute", long, "clientContext"}, {meeting, first + "startHoldMusic", `{"customPrompt":{}}`, "prompts[0].mediaInfo.uri"},
+		{meeting, "participants/invite", `{}`, "participants"}, {meeting, "participants/invite", `{"participants":[{}]}`, "participants[0].identity"},
+		{meeting, "participants/invite", `{"participants":7}`, "participants"},
+		{meeting, "changeScreenSharingRole", `{"role":"viewer"}`, "app-hosted"}, {meeting, "sendDtmfTones", `{"tones":["a"]}`, "app-hosted"},
+	} {
+		r := b.act(tt.call, tt.action, tt.body)
+		require.Equal(t, 400, r.status, "%s %s: %s", tt.action, tt.body, r.str())
+		require.Contains(t, r.says(), tt.says, tt.action)
+	}
+	for body, field := range map[string]string{`{"participants":["x"]}`: "participants[0]", ``: "body"} {
+		require.Contains(t, b.do("POST", "/beta/communications/calls/"+meeting.ID()+"/participants/muteAll", body).says(), field)
+	}
+	require.Contains(t, b.do("POST", "/beta/communications/calls/"+meeting.ID()+"/participants/configureMixer", `{}`).says(), "participantMixerLevels")
+	for _, action := range []string{"mute", "startHoldMusic"} {
+		require.Equal(t, 404, b.act(meeting, "participants/nobody/"+action, "").status)
+	}
+	require.Empty(t, b.notes)
+	b.finish(meeting)
+	b.finish(peer)
+}
+
 // TestSpellingsOfRequests: what the documents and the SDKs write differently is
 // the same to the service.
 func TestSpellingsOfRequests(t *testing.T) {
