@@ -37,6 +37,7 @@ type mediaState struct {
 	wanted      bool // by the bot
 	up          bool
 	streams     []StreamLog
+	muted       map[int][]Span // speakers who are not in the mix
 	connections []ConnectionLog
 	keys        []Key
 	// inward brings the bot's audio to 16 kHz; nil if it comes so.
