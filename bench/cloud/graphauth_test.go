@@ -169,8 +169,8 @@ func TestPermissions(t *testing.T) {
 		path := "/" + tt.version + "/communications/calls/" + call.ID() + "/" + tt.path
 		for _, role := range append([]string{"OnlineMeetings.Read.All"}, all...) {
 			enough := true
-			for _, any := range tt.roles {
-				enough = enough && strings.Contains(strings.Join(any, " ")+" ", role+" ")
+			for _, one := range tt.roles {
+				enough = enough && strings.Contains(strings.Join(one, " ")+" ", role+" ")
 			}
 			for _, spelling := range spellings(role) {
 				r := b.do(tt.method, path, "", "Authorization", as(spelling))

@@ -66,15 +66,14 @@ func (c *Call) Join(ctx context.Context, who Speaker) (JoinDecision, error) {
 	case <-c.done:
 		return JoinDecision{}, fmt.Errorf("cloud: call %s ended", c.id)
 	case <-ctx.Done():
+		g.letGo()
 		return JoinDecision{}, fmt.Errorf("cloud: join: %w", ctx.Err())
 	}
 	if d.Accepted {
 		g.enter(who)
 		return d, nil
 	}
-	g.mu.Lock()
-	g.handled--
-	g.mu.Unlock()
+	g.letGo()
 	if d.InviteURI == "" {
 		return d, nil
 	}
@@ -86,6 +85,13 @@ func (c *Call) Join(ctx context.Context, who Speaker) (JoinDecision, error) {
 		App: g.app.ID, Script: Script{HangUp: Never, Speakers: []Speaker{who}}, Policy: g.policyGroup,
 	})
 	return d, err
+}
+
+// letGo makes room for another participant.
+func (c *graphCall) letGo() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.handled--
 }
 
 func readDecision(status int, body []byte) JoinDecision {
@@ -136,9 +142,7 @@ func (c *Call) Left(participantID string) bool {
 	if g == nil || g.policyGroup == "" || !g.has(participantID) || graphKey(participantID) == graphKey(g.myID) {
 		return false
 	}
-	g.mu.Lock()
-	g.handled--
-	g.mu.Unlock()
+	g.letGo()
 	g.notify(notification{
 		name: "left", change: "updated",
 		data: map[string]any{

@@ -185,6 +185,40 @@ func TestJoinOfACallThatEnds(t *testing.T) {
 	wait(t, call)
 }
 
+// TestJoinThatIsGivenUp takes no place.
+func TestJoinThatIsGivenUp(t *testing.T) {
+	t.Parallel()
+	b := newGraphBot(t, &Server{})
+	asked, late := make(chan struct{}, 1), make(chan struct{})
+	b.answerNotes(func(n note, w http.ResponseWriter) bool {
+		if n.data()["@odata.type"] != "#microsoft.graph.participantJoiningNotification" {
+			return false
+		}
+		asked <- struct{}{}
+		<-late
+		return false
+	})
+	call := b.take(GraphRing{Script: quietScript(1), Policy: "p"}, serviceHosted, `,"participantCapacity":2`)
+	b.expect("participants")
+	ctx, cancel := context.WithCancel(context.Background())
+	failed := make(chan error, 1)
+	go func() {
+		_, err := call.Join(ctx, Speaker{})
+		failed <- err
+	}()
+	receive(t, asked)
+	cancel()
+	require.ErrorIs(t, receive(t, failed), context.Canceled)
+	close(late)
+	receive(t, b.notes)
+	b.decides(`{"@odata.type":"#microsoft.graph.acceptJoinResponse"}`)
+	d, err := b.join(call, Speaker{})
+	require.NoError(t, err)
+	require.True(t, d.Accepted)
+	_, err = b.join(call, Speaker{})
+	require.ErrorIs(t, err, ErrFull)
+}
+
 // TestRedirectedRing: 302 and 307 send a call on, once.
 func TestRedirectedRing(t *testing.T) {
 	t.Parallel()
