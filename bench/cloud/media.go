@@ -37,6 +37,7 @@ type mediaState struct {
 	wanted      bool // by the bot
 	up          bool
 	streams     []StreamLog
+	muted       map[int][]Span // speakers who are not in the mix
 	connections []ConnectionLog
 	keys        []Key
 	// inward brings the bot's audio to 16 kHz; nil if it comes so.
@@ -71,9 +72,11 @@ type mediaConn struct {
 // dialMedia opens the socket. An error tells the HTTP status, if there was one.
 func (c *Call) dialMedia(ctx context.Context) (*mediaConn, error) {
 	longest := 0
+	c.mu.Lock()
 	for i := range c.stage.actors {
 		longest = max(longest, len(c.side.streamID(i)))
 	}
+	c.mu.Unlock()
 	d := websocket.Dialer{
 		HandshakeTimeout: dialTimeout,
 		TLSClientConfig:  c.server.TLS,
@@ -190,7 +193,7 @@ func (c *Call) receive(kind int, text []byte, now time.Time) {
 		c.bad[reason(err)]++
 	case !c.asked.bidirectional:
 		c.bad[badOneWay]++
-	case c.deaf:
+	case c.deaf || c.held:
 		c.bad[badMuted]++
 	case msg.stop:
 		c.playout.flush(at)

@@ -155,7 +155,7 @@ func (s *stream) step(slot int) bool {
 	c.keys, c.want = nil, nil
 	c.mu.Unlock()
 	if over {
-		c.end(resultByOthers)
+		c.HangUp()
 		return false
 	}
 	s.control(slot, faults, wish)
@@ -228,7 +228,7 @@ func (s *stream) compose(slot int, lines []line, faults []Fault) []outbound {
 		for _, l := range lines {
 			omit = omit && l.omitIfSilent
 		}
-		frames = []outbound{{samples: sum(s.c.audible(lines)), omit: omit, copies: 1}}
+		frames = []outbound{{samples: sum(s.c.audible(slot, lines)), omit: omit, copies: 1}}
 	} else {
 		for _, l := range lines {
 			frames = append(frames, outbound{stream: l.speaker, name: l.speaker, samples: l.samples, omit: l.omitIfSilent, copies: 1})
@@ -247,8 +247,8 @@ func (s *stream) compose(slot int, lines []line, faults []Fault) []outbound {
 	return frames
 }
 
-// audible are the lines that a mix is made of.
-func (c *Call) audible(lines []line) []line {
+// audible are the lines that a slot's mix is made of.
+func (c *Call) audible(slot int, lines []line) []line {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.mutes) == 0 {
@@ -258,7 +258,12 @@ func (c *Call) audible(lines []line) []line {
 	for _, l := range lines {
 		if !c.mutes[l.speaker] {
 			heard = append(heard, l)
+			continue
 		}
+		if c.media.muted == nil {
+			c.media.muted = map[int][]Span{}
+		}
+		c.media.muted[l.speaker] = add(c.media.muted[l.speaker], slot, ByMute)
 	}
 	return heard
 }
