@@ -54,6 +54,12 @@ func (m *Manager) abandon(cl Cloud, callID string) {
 	})
 }
 
+// gone reports whether a cloud knows no call of that id.
+func gone(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Status == 404
+}
+
 // doubtful tells whether the request that failed so may have taken effect.
 func doubtful(err error) bool {
 	var e *Error
