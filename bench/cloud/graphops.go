@@ -303,7 +303,7 @@ func (c *graphCall) largeGallery(r *graphRequest) (*response, func()) {
 	op := c.begin("addLargeGalleryViewOperation", context, "running")
 	return c.reply(r, op, http.StatusAccepted, c.afterwards(op, c.server.scaled(calleeDelay), func() {
 		c.changeRoster(func() {
-			view := graphParty{Kind: "application", ID: uuid.NewString(), Name: "LargeGallery"}
+			view := graphParty{Kind: "application", ID: uuid.NewString(), Name: "LargeGallery", AppType: "LargeGallery-V2"}
 			m := member{
 				id: uuid.NewString(), party: view, msi: msiOf(len(c.stage.actors) + len(c.members)), speaker: -1, sequence: c.sequence,
 				metadata: `{"audienceView":{"id":"` + view.ID + `","page":0,"status":"available","type":"lg","aspectRatio":"16:9"}}`,
