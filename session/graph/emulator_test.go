@@ -43,6 +43,8 @@ type wiring struct {
 	client  func(*graph.ClientConfig)
 	session func(*session.Config)
 	mux     func(*http.ServeMux)
+	// through sees every notification before the webhook does.
+	through func(http.Handler) http.Handler
 }
 
 func edit[T any](f func(*T), v *T) {
@@ -55,15 +57,30 @@ func edit[T any](f func(*T), v *T) {
 // all directions.
 func newHost(t *testing.T, emulator *cloud.Server, wires wiring) *host {
 	t.Helper()
-	h := &host{t: t, emulator: emulator, calls: make(chan *session.Call, 16), rings: make(chan *session.IncomingCall, 16)}
 	mux := http.NewServeMux()
-	edit(wires.mux, mux)
-	h.http = httptest.NewServer(mux)
-	t.Cleanup(h.http.Close)
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
 	emulator.Insecure = true // plain http, on this machine
-	emulator.GraphEventsURL = h.http.URL + "/graph/callbacks"
+	emulator.GraphEventsURL = server.URL + "/graph/callbacks"
 	require.NoError(t, emulator.Start(context.Background()))
 	t.Cleanup(func() { require.NoError(t, emulator.Close()) })
+	return wire(t, emulator, server, mux, wires)
+}
+
+// beside is one more host of the same application, at an address of its own.
+func (h *host) beside(wires wiring) *host {
+	h.t.Helper()
+	mux := http.NewServeMux()
+	server := httptest.NewServer(mux)
+	h.t.Cleanup(server.Close)
+	return wire(h.t, h.emulator, server, mux, wires)
+}
+
+// wire builds the product below an address.
+func wire(t *testing.T, emulator *cloud.Server, server *httptest.Server, mux *http.ServeMux, wires wiring) *host {
+	t.Helper()
+	h := &host{t: t, emulator: emulator, http: server, calls: make(chan *session.Call, 16), rings: make(chan *session.IncomingCall, 16)}
+	edit(wires.mux, mux)
 	app := emulator.GraphApps()[0]
 	verifier, err := graph.NewVerifier(graph.VerifierConfig{AppID: app.ID, Tenants: []string{app.TenantID}, OpenIDURL: emulator.GraphOIDCURL()})
 	require.NoError(t, err)
@@ -103,7 +120,11 @@ func newHost(t *testing.T, emulator *cloud.Server, wires wiring) *host {
 	edit(wires.webhook, &config)
 	h.webhook, err = graph.NewWebhook(config)
 	require.NoError(t, err)
-	mux.Handle("/graph/", h.webhook)
+	hook := http.Handler(h.webhook)
+	if wires.through != nil {
+		hook = wires.through(hook)
+	}
+	mux.Handle("/graph/", hook)
 	mux.Handle("/media/", h.media)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
