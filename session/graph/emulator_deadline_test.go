@@ -106,6 +106,7 @@ func TestTheEndIsLost(t *testing.T) {
 func TestNoMedia(t *testing.T) {
 	for _, kind := range []string{"nobody brings them", "refused", "lost"} {
 		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
 			script := talker()
 			if kind == "refused" {
 				script.Faults = []cloud.Fault{{Kind: cloud.BadMediaToken}}
