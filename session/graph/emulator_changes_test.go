@@ -194,6 +194,7 @@ func TestBasicNotifications(t *testing.T) {
 // TestSubscriptionIsKept: renewed for longer than it would live; created again
 // when it could not be renewed and when it is gone; reauthorized.
 func TestSubscriptionIsKept(t *testing.T) {
+	t.Parallel()
 	w := watching(t, "", newKey(t, "k1"))
 	first := w.id()
 	for range 3 { // each in half a life

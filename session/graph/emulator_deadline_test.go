@@ -69,6 +69,7 @@ func TestNobodyDecides(t *testing.T) {
 // made half a second; without it the service ends the call, and the session
 // says why.
 func TestKeepAlive(t *testing.T) {
+	t.Parallel()
 	const speed = 45 * 60 * 2
 	requests := &counting{suffix: "/keepAlive"}
 	kept := newHost(t, &cloud.Server{Speed: speed, OnCreate: takes(talker())}, wiring{client: func(c *graph.ClientConfig) {
@@ -104,6 +105,7 @@ func TestTheEndIsLost(t *testing.T) {
 // TestNoMedia: they never come although the call stands; or the service could
 // not bring them, and says so.
 func TestNoMedia(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"nobody brings them", "refused", "lost"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()

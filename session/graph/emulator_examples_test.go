@@ -58,6 +58,7 @@ func (h *host) heardOf(there *cloud.Call, atLeast int) {
 
 // TestCreateExamples: the eight examples of "Create call", sent as they are.
 func TestCreateExamples(t *testing.T) {
+	t.Parallel()
 	for _, profile := range []cloud.Profile{cloud.ProfileDocs, cloud.ProfileReal} {
 		t.Run(string(profile), func(t *testing.T) {
 			dialled := make(chan cloud.Dialled, 1)
@@ -124,6 +125,7 @@ func (h *host) createExamples(dialled <-chan cloud.Dialled, lobby *atomic.Bool) 
 
 // TestAnswerExamples: those of both pages of "call: answer", sent as they are.
 func TestAnswerExamples(t *testing.T) {
+	t.Parallel()
 	for page, v := range map[string]string{"v1": graph.V1, "beta": graph.Beta} {
 		h := newHost(t, &cloud.Server{}, wiring{client: version(v)})
 		for _, name := range []string{"ex1-request", "ex2-request", "request"} {
@@ -156,6 +158,7 @@ func TestAnswerExamples(t *testing.T) {
 // TestJoinByLink: a meeting's join link, its id with a passcode, and its token
 // are what a bot has of a meeting.
 func TestJoinByLink(t *testing.T) {
+	t.Parallel()
 	h := newHost(t, &cloud.Server{Apps: []cloud.GraphApp{{TenantID: exampleTenant}}, OnCreate: takes(talkers())}, wiring{})
 	const link = "https://teams.microsoft.com/l/meetup-join/19%3ameeting_abc%40thread.v2/0?context=%7b%22Tid%22%3a%22" + exampleTenant + "%22%2c%22Oid%22%3a%22" + annID + "%22%7d"
 	meeting, err := graph.ParseJoinURL(link)

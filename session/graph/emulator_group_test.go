@@ -98,6 +98,7 @@ func is(id string) func(session.Participant) bool {
 // TestGroupCall: everything that is done to the participants of a call with
 // others, and to the bot among them, in both versions.
 func TestGroupCall(t *testing.T) {
+	t.Parallel()
 	for _, v := range bothVersions {
 		t.Run(v, func(t *testing.T) {
 			h := newHost(t, &cloud.Server{OnCreate: takes(talkers())}, wiring{client: version(v)})
@@ -238,6 +239,7 @@ func (h *host) holdMusic(id, ann, bob string) {
 // TestContentSharing: of a call that was created and of one that was answered
 // it is told in two shapes, and only if it was asked for.
 func TestContentSharing(t *testing.T) {
+	t.Parallel()
 	for _, incoming := range []bool{false, true} {
 		for _, wanted := range []bool{true, false} {
 			h := newHost(t, &cloud.Server{OnCreate: takes(talker())}, wiring{})

@@ -84,6 +84,7 @@ func find(whole, part []int16) int {
 // TestServiceHostedCall: the media of an answered call stay with the service,
 // which plays, records and listens for keys when it is asked to.
 func TestServiceHostedCall(t *testing.T) {
+	t.Parallel()
 	for _, v := range bothVersions {
 		t.Run(v, func(t *testing.T) {
 			sounds := map[string][]int16{"hello.wav": noise(3200, 2), "bye.wav": noise(1600, 3), "long.wav": noise(10*16000, 4)}

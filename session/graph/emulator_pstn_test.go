@@ -40,6 +40,7 @@ func (h *host) hands(call *session.Call, who graph.IdentitySet) {
 
 // TestPSTNScenarios: the eleven of "call: answer" that are supported.
 func TestPSTNScenarios(t *testing.T) {
+	t.Parallel()
 	h := telephony(t)
 	fromPhone := cloud.GraphRing{Script: talker(), From: "4:" + phone2, Instance: true}
 	fromUser := cloud.GraphRing{Script: talker(), From: "8:orgid:" + annID, Instance: true}

@@ -16,6 +16,7 @@ import (
 // TestThrottledCreate: a create that was refused unread is sent again, after
 // the pause that the service asked for, and makes one call.
 func TestThrottledCreate(t *testing.T) {
+	t.Parallel()
 	for _, status := range []int{http.StatusTooManyRequests, http.StatusServiceUnavailable} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			requests := &counting{suffix: "/communications/calls"}
@@ -52,6 +53,7 @@ func TestRefusedCreate(t *testing.T) {
 // Its first notification does, and it is hung up; so is the first of two that a
 // repeated request made.
 func TestLostResponseOfCreate(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name  string
 		fault cloud.RequestFault
@@ -117,6 +119,7 @@ func TestLostResponseOfDelete(t *testing.T) {
 // TestForeignCallsAreLeftAlone: notifications of a call that another process of
 // the application made come here too, and are not a stray's.
 func TestForeignCallsAreLeftAlone(t *testing.T) {
+	t.Parallel()
 	h := newHost(t, &cloud.Server{OnCreate: takes(talker())}, wiring{})
 	var body map[string]json.RawMessage
 	require.NoError(t, json.Unmarshal(invite(t, "", userSet(annID)), &body))

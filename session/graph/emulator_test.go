@@ -232,6 +232,7 @@ func (h *heard) attach(c *session.Call) {
 // TestMeeting joins a scheduled meeting as the documents' sixth example does,
 // waits in the lobby, hears three people by name, and is heard.
 func TestMeeting(t *testing.T) {
+	t.Parallel()
 	script, err := cloud.Named(cloud.ThreeSpeakers, 2*time.Second)
 	require.NoError(t, err)
 	h := newHost(t, &cloud.Server{OnCreate: func(d cloud.Dialled) cloud.Callee {

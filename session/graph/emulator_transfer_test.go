@@ -26,6 +26,7 @@ func (h *host) transferred(call *session.Call, phases <-chan session.CallPhase, 
 // TestTransfer: blind and consultative, of a call of two and of a participant,
 // and one that fails, after which the call is as it was.
 func TestTransfer(t *testing.T) {
+	t.Parallel()
 	h := newHost(t, &cloud.Server{OnCreate: func(d cloud.Dialled) cloud.Callee {
 		if len(d.Targets) > 1 {
 			return cloud.Callee{Script: talkers()}
