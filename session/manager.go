@@ -120,6 +120,7 @@ type Manager struct {
 	rang     recent[[sha256.Size]byte, struct{}]
 	decided  recent[string, error]    // how rings were decided
 	ended    recent[string, struct{}] // call ids
+	settled  recent[string, Cloud]    // by our id: creates that came to an end (stray.go)
 	early    early
 	rooms    map[string]*engine.Room
 	closed   bool
@@ -288,7 +289,7 @@ func (m *Manager) forget(c *Call) {
 // Deliver hands in what a cloud told of a call. It never blocks: what cannot
 // be queued is dropped and counted. Notices of a call that is not known yet
 // are kept for 30 s, for they may have overtaken the response that makes it
-// known.
+// known. A call that a create of ours made whose response was lost is hung up.
 func (m *Manager) Deliver(n Notice) {
 	m.counters.notices.Add(1)
 	if n.CallID == "" || len(n.CallID) > maxIDBytes || len(n.ID) > maxIDBytes {
@@ -300,6 +301,8 @@ func (m *Manager) Deliver(n Notice) {
 	if c == nil {
 		if _, over := m.ended.get(n.CallID); over {
 			m.counters.late.Add(1)
+		} else if cl, made := m.settled.get(n.Ref); made {
+			m.stray(cl, n)
 		} else {
 			m.counters.unknown.Add(int64(m.early.add(n, m.clock.Now())))
 		}
