@@ -1,6 +1,7 @@
 // Package acs is Azure Communication Services Call Automation for the session
-// layer: the REST client that places, answers and ends calls, the webhook that
-// takes its events, and the check of the tokens it signs them with.
+// layer: the REST client of every operation, the webhook that takes its events
+// and ties them to the operations that they end, and the check of the tokens it
+// signs them with.
 //
 // It never touches media, keeps no call state and decides nothing: events go
 // to a Sink as they come, and what the service refused comes back as a
@@ -15,14 +16,46 @@
 //	                                                enableDtmfTones
 //	source answered  {identifier, callerId,         a flat identifier, beside it
 //	                 displayName}                   sourceCallerIdNumber, sourceDisplayName
+//	participants     values; added and removed      value; singly
+//	                 by lists
+//	play             playSourceInfo, sourceType     playSources, kind
+//	transfer         transfereeCallerId,            sourceCallerIdNumber,
+//	                 userToUserInformation          customCallingContext
+//	an event's own   -                              operationCallbackUri
+//	  address
 //
-//	POST   /calling/callConnections                  201  create      repeatable
-//	POST   /calling/callConnections:answer           200  answer      repeatable
-//	POST   /calling/callConnections:redirect         204  redirect    repeatable
-//	POST   /calling/callConnections:reject           204  reject      repeatable
-//	GET    /calling/callConnections/{id}             200  get
-//	DELETE /calling/callConnections/{id}             204  hang up
-//	POST   /calling/callConnections/{id}:terminate   204  terminate   repeatable
+// Below /calling, R is repeatable, 2026 is what 2022-04-07-preview lacks:
+//
+//	POST   /callConnections                    201 R   create
+//	POST   /callConnections:connect            200 R   connect                  2026
+//	POST   /callConnections:answer             200 R   answer
+//	POST   /callConnections:redirect, :reject  204 R   redirect, reject
+//	GET    /callConnections/{id}               200     get
+//	DELETE /callConnections/{id}               204     hang up
+//	POST   /callConnections/{id}:terminate     204 R   terminate
+//	POST   …{id}:transferToParticipant         202 R   transfer
+//	GET    …{id}/participants[/{rawId}]        200     list, get
+//	POST   …{id}/participants:add, :remove     202 R   add, remove
+//	POST   …{id}/participants:mute             200 R   mute                     2026
+//	POST   …{id}/participants:cancelAddParticipant,
+//	           :moveHere                       202 R   cancel add, move         2026
+//	POST   …{id}:play, :recognize,
+//	           :cancelAllMediaOperations       202     play, recognize, cancel
+//	POST   …{id}:sendDtmfTones                 202 R   send DTMF                2026
+//	POST   …{id}:startContinuousDtmfRecognition,
+//	           :stopContinuousDtmfRecognition  200     continuous DTMF          2026
+//	POST   …{id}:hold, :unhold                 200     hold, unhold             2026
+//	POST   …{id}:startMediaStreaming,
+//	           :stopMediaStreaming             202     media streaming          2026
+//	POST   …{id}:startTranscription, :stop…,
+//	           :updateTranscription            202     transcription            2026
+//	POST   /recordings                         200 R   start recording
+//	GET    /recordings/{id}                    200     its state
+//	DELETE /recordings/{id}                    204     stop recording
+//	POST   /recordings/{id}:pause, :resume     202     pause, resume
+//
+// How an operation of status 202 ended is told by a callback with its
+// operationContext: see Operation.
 //
 // Decoding ignores the case of keys and of enumerated values, and unknown
 // keys. Source: azure-rest-api-specs,
@@ -139,7 +172,11 @@ func answerBody(version string, in session.Incoming, m session.MediaRequest) ([]
 	if in.Context == "" {
 		return nil, errors.New("incomingCallContext is empty")
 	}
-	body, err := rest.Marshal(map[string]string{"incomingCallContext": in.Context})
+	told := m.Answer
+	if len(told) == 0 {
+		told = json.RawMessage("{}")
+	}
+	body, err := rest.Splice(told, []rest.Member{{Key: "incomingCallContext", Value: in.Context}})
 	if err != nil {
 		return nil, err
 	}
@@ -216,6 +253,7 @@ func parseConnection(body []byte) (session.Connection, error) {
 		GroupID:       p.ServerCallID,
 		CorrelationID: p.CorrelationID,
 		State:         callState(p.State),
+		Phase:         callPhase(p.State),
 		Source: session.Identity{
 			RawID: first(p.Source.Identifier.raw(), p.Source.raw(), p.Source.ID,
 				p.Source.CallerID.raw(), p.SourceNumber.raw()),
@@ -242,6 +280,17 @@ func callState(s string) session.CallState {
 		return session.StateDisconnected
 	}
 	return session.StateNew
+}
+
+// callPhase is what a connected call does, by CallConnectionStateModel.
+func callPhase(s string) session.CallPhase {
+	switch strings.ToLower(s) {
+	case "transferring":
+		return session.PhaseTransferring
+	case "transferaccepted":
+		return session.PhaseTransferAccepted
+	}
+	return session.PhaseActive
 }
 
 // communicationError is CommunicationError.
