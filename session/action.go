@@ -11,7 +11,7 @@ import (
 // those that it has.
 var ErrUnknownAction = errors.New("session: unknown action")
 
-// UnsupportedError: what was asked for exists in another version of the
+// UnsupportedError says that what was asked for exists in another version of the
 // cloud's API than the one in use, or not at all.
 type UnsupportedError struct {
 	// What was asked for: "mute".

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -33,7 +34,7 @@ func Strict(body []byte, v any) error {
 		}
 		return nil
 	case errors.As(err, &wrong):
-		return &session.FieldError{Field: wrong.Field, Value: wrong.Value, Want: fmt.Sprintf("want %s", wrong.Type)}
+		return &session.FieldError{Field: spelled(wrong.Field), Value: wrong.Value, Want: fmt.Sprintf("want %s", wrong.Type)}
 	}
 	// encoding/json has no type for this one error.
 	if name, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); unknown {
@@ -43,4 +44,13 @@ func Strict(body []byte, v any) error {
 		return &session.FieldError{Field: Clip(name), Want: "is not known here"}
 	}
 	return &session.FieldError{Field: "body", Want: err.Error()}
+}
+
+// spelled is a field's path as it stands in JSON: encoding/json puts the names
+// of embedded types into it.
+func spelled(path string) string {
+	parts := strings.Split(path, ".")
+	return strings.Join(slices.DeleteFunc(parts, func(part string) bool {
+		return part != "" && part[0] >= 'A' && part[0] <= 'Z'
+	}), ".")
 }
