@@ -169,3 +169,25 @@ func TestCloudEventsOfEventGrid(t *testing.T) {
 	require.Equal(t, http.StatusOK, out.Code)
 	require.Equal(t, "eventgrid.azure.net", out.Header().Get("WebHook-Allowed-Origin"))
 }
+
+func TestPropertiesInBothShapes(t *testing.T) {
+	x := exchangeOf(t, Version2026, "connect")
+	c := newTestClient(t, newFakeService(t, reply(200, string(x.Response))), ClientConfig{})
+	p, err := c.Properties(t.Context(), "c")
+	require.NoError(t, err)
+	require.Equal(t, Subscription{ID: "23dea47f-b081-4107-9a5c-4300819d2caa", State: "active", Types: []string{"audio"}}, p.Media)
+	require.Equal(t, Subscription{ID: "45dea47f-b081-4107-9a5c-4300819d2caa", State: "active", Types: []string{"final"}}, p.Transcription)
+	require.Equal(t, []any{"+11234567890", session.StateConnecting, "https://contoso.communications.azure.com/callback"},
+		[]any{p.AnsweredFor, p.State, p.CallbackURI})
+
+	c = newTestClient(t, newFakeService(t, reply(200, string(golden(t, "create-2022-response.json")))), ClientConfig{APIVersion: Version2022})
+	p, err = c.Properties(t.Context(), "c")
+	require.NoError(t, err)
+	require.Equal(t, "6431f20a-1235-4a74-j632-asas8h6f999s", p.Media.ID)
+	require.Equal(t, seedCaller, p.Source.RawID)
+	for state, phase := range map[string]session.CallPhase{"Transferring": session.PhaseTransferring, "transferAccepted": session.PhaseTransferAccepted} {
+		conn, err := parseConnection([]byte(`{"callConnectionId":"c","callConnectionState":"` + state + `"}`))
+		require.NoError(t, err)
+		require.Equal(t, []any{session.StateConnected, phase}, []any{conn.State, conn.Phase})
+	}
+}

@@ -226,6 +226,13 @@ type callProperties struct {
 	SourceNumber     phoneNumber  `json:"sourceCallerIdNumber"`
 	SourceName       string       `json:"sourceDisplayName"`
 	Targets          []identifier `json:"targets"`
+
+	CallbackURI   string       `json:"callbackUri"`
+	MediaID       string       `json:"mediaSubscriptionId"` // 2022-04-07-preview
+	Media         subscription `json:"mediaStreamingSubscription"`
+	Transcription subscription `json:"transcriptionSubscription"`
+	AnsweredBy    userID       `json:"answeredBy"`
+	AnsweredFor   phoneNumber  `json:"answeredFor"`
 }
 
 // callSource is CallSource (2022) and, its embedded part, the flat identifier
@@ -239,15 +246,31 @@ type callSource struct {
 	ID string `json:"id"`
 }
 
-// parseConnection reads the answer of create, answer and get.
+// parseConnection reads what session needs of the answer of create, answer and
+// get.
 func parseConnection(body []byte) (session.Connection, error) {
+	p, err := parseProperties(body)
+	return p.Connection, err
+}
+
+// parseProperties reads all of it.
+func parseProperties(body []byte) (Properties, error) {
 	var p callProperties
 	if err := rest.Unmarshal(body, &p); err != nil {
-		return session.Connection{}, fmt.Errorf("call properties: %w", err)
+		return Properties{}, fmt.Errorf("call properties: %w", err)
 	}
 	if p.CallConnectionID == "" {
-		return session.Connection{}, errors.New("call properties: callConnectionId is missing")
+		return Properties{}, errors.New("call properties: callConnectionId is missing")
 	}
+	all := Properties{
+		Connection: p.connection(), CallbackURI: p.CallbackURI, Media: p.Media.of(), Transcription: p.Transcription.of(),
+		AnsweredBy: p.AnsweredBy.ID, AnsweredFor: p.AnsweredFor.Value,
+	}
+	all.Media.ID = first(all.Media.ID, p.MediaID)
+	return all, nil
+}
+
+func (p *callProperties) connection() session.Connection {
 	c := session.Connection{
 		CallID:        p.CallConnectionID,
 		GroupID:       p.ServerCallID,
@@ -263,7 +286,7 @@ func parseConnection(body []byte) (session.Connection, error) {
 	for _, t := range p.Targets {
 		c.Targets = append(c.Targets, session.Identity{RawID: t.raw()})
 	}
-	return c, nil
+	return c
 }
 
 // callState translates CallConnectionStateModel. A call in transfer is still
