@@ -6,6 +6,7 @@
 //	GET    /v1/calls                                    200 {"calls":[session.Snapshot]}
 //	GET    /v1/calls/{id}                               200 session.Snapshot
 //	DELETE /v1/calls/{id}[?everyone=true]               204
+//	POST   /v1/calls/{id}/{action}     Action's body    200 session.ActionResult
 //	GET    /v1/incoming                                 200 {"incoming":[Ring]}
 //	POST   /v1/incoming/{id}/answer    AnswerRequest    200 session.Snapshot
 //	POST   /v1/incoming/{id}/reject    RejectRequest    204
@@ -16,10 +17,16 @@
 // A request returns when the cloud has answered it. Whoever gives up waiting
 // for a POST to create or answer hangs the call up.
 //
+// {action} is one of session's words (play, cancel, dtmf, add, remove, mute,
+// transfer) or of the call's cloud, whose bodies those packages declare: the
+// API passes both on; an action that is not known is refused with those that
+// are. With "wait":true it returns when the action is over.
+//
 // Errors are {"error":Error}: 400 for what cannot be understood, with the
 // field's name; 401 and 403 from the guard; 404 for what does not live here;
-// 409 for a call that is decided or over; 413; 502 for a cloud's refusal,
-// with its own code and subcode; 503 when there is no room; 504.
+// 409 for a call that is decided or over; 413; 501 for what the cloud lacks;
+// 502 for a cloud's refusal, with its own code and subcode; 503 when there is
+// no room; 504.
 package api
 
 import (
@@ -139,6 +146,7 @@ func New(cfg Config) (*Server, error) {
 		{"GET", "/v1/calls", http.StatusOK, s.calls},
 		{"GET", "/v1/calls/{id}", http.StatusOK, s.call},
 		{"DELETE", "/v1/calls/{id}", http.StatusNoContent, s.hangUp},
+		{"POST", "/v1/calls/{id}/{action}", http.StatusOK, s.act},
 		{"GET", "/v1/incoming", http.StatusOK, s.incoming},
 		{"POST", "/v1/incoming/{id}/answer", http.StatusOK, s.answer},
 		{"POST", "/v1/incoming/{id}/reject", http.StatusNoContent, s.reject},

@@ -54,6 +54,7 @@ var sentinels = []struct {
 	code   string
 }{
 	{session.ErrUnknownCall, http.StatusNotFound, "unknown_call"},
+	{session.ErrUnknownAction, http.StatusNotFound, "unknown_action"},
 	{session.ErrDecided, http.StatusConflict, "decided"},
 	{session.ErrAnswerDeadline, http.StatusConflict, "answer_deadline"},
 	{session.ErrEnded, http.StatusConflict, "call_ended"},
@@ -70,6 +71,9 @@ func asError(err error) *Error {
 	}
 	if f := (*session.FieldError)(nil); errors.As(err, &f) {
 		return badField(f.Field, err.Error())
+	}
+	if u := (*session.UnsupportedError)(nil); errors.As(err, &u) {
+		return unsupported(err.Error())
 	}
 	if c := (*session.Error)(nil); errors.As(err, &c) {
 		return refusal(c)
