@@ -11,6 +11,10 @@
 //	POST   /v1/incoming/{id}/answer    AnswerRequest    200 session.Snapshot
 //	POST   /v1/incoming/{id}/reject    RejectRequest    204
 //	POST   /v1/incoming/{id}/redirect  RedirectRequest  204
+//	GET    /v1/rooms                                    200 {"rooms":[session.RoomSnapshot]}
+//	POST   /v1/rooms/{room}/members    JoinRequest      204
+//	PATCH  /v1/rooms/{room}/members/{id} session.MemberChange 204
+//	DELETE /v1/rooms/{room}/members/{id}                204
 //	GET    /v1/stats                                    200 session.Stats
 //
 // {id} is our id of a call or the cloud's; of an incoming call the Ring's.
@@ -151,6 +155,10 @@ func New(cfg Config) (*Server, error) {
 		{"POST", "/v1/incoming/{id}/answer", http.StatusOK, s.answer},
 		{"POST", "/v1/incoming/{id}/reject", http.StatusNoContent, s.reject},
 		{"POST", "/v1/incoming/{id}/redirect", http.StatusNoContent, s.redirect},
+		{"GET", "/v1/rooms", http.StatusOK, s.rooms},
+		{"POST", "/v1/rooms/{room}/members", http.StatusNoContent, s.join},
+		{"PATCH", "/v1/rooms/{room}/members/{id}", http.StatusNoContent, s.setMember},
+		{"DELETE", "/v1/rooms/{room}/members/{id}", http.StatusNoContent, s.leave},
 		{"GET", "/v1/stats", http.StatusOK, s.stats},
 	}
 	allowed := make(map[string][]string)

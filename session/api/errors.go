@@ -54,10 +54,13 @@ var sentinels = []struct {
 	code   string
 }{
 	{session.ErrUnknownCall, http.StatusNotFound, "unknown_call"},
+	{session.ErrUnknownRoom, http.StatusNotFound, "unknown_room"},
 	{session.ErrUnknownAction, http.StatusNotFound, "unknown_action"},
 	{session.ErrDecided, http.StatusConflict, "decided"},
 	{session.ErrAnswerDeadline, http.StatusConflict, "answer_deadline"},
 	{session.ErrEnded, http.StatusConflict, "call_ended"},
+	{session.ErrJoined, http.StatusConflict, "joined"},
+	{session.ErrRoomFull, http.StatusServiceUnavailable, "room_full"},
 	{session.ErrTooManyCalls, http.StatusServiceUnavailable, "too_many_calls"},
 	{session.ErrClosed, http.StatusServiceUnavailable, "closed"},
 	{context.DeadlineExceeded, http.StatusGatewayTimeout, "timeout"},
