@@ -68,7 +68,7 @@ func TestAdmin(t *testing.T) {
 	_, text = admin(t, b.srv, "GET", "/v1/calls", "")
 	require.NoError(t, json.Unmarshal(text, &rows))
 	require.Equal(t, []callSummary{{
-		ID: made.ID, Direction: Incoming, State: "disconnected", Ended: true, Result: resultByOthers, Script: "three-speakers",
+		ID: made.ID, Cloud: "acs", Direction: Incoming, State: "disconnected", Ended: true, Result: resultByOthers, Script: "three-speakers",
 		Media: "unmixed", Slots: 50, Speakers: []string{want.Speakers[0].RawID, want.Speakers[1].RawID, want.Speakers[2].RawID},
 	}}, rows)
 	var row callSummary
