@@ -2,6 +2,7 @@ package cloud
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -62,6 +63,11 @@ const (
 	// FailTransfer: a transfer of a Graph call fails, with 500/7000 or, if
 	// it is consultative, 500/7700.
 	FailTransfer FaultKind = "fail-transfer"
+	// FailOperation: the next asynchronous operation of a call of Communication
+	// Services that Operation names, by the names of RequestFault, fails with
+	// Result; empty means any one, and no Result 500/9999. Each such fault
+	// befalls one operation.
+	FailOperation FaultKind = "fail-operation"
 	// BadEventToken: the callback carries a token with the flaw Token.
 	BadEventToken FaultKind = "bad-event-token"
 )
@@ -88,6 +94,9 @@ type Fault struct {
 	Sample  int       `json:"sample,omitempty"`
 	Event   string    `json:"event,omitempty"`
 	Token   TokenFlaw `json:"token,omitempty"`
+	// Operation and Result are FailOperation's.
+	Operation string  `json:"operation,omitempty"`
+	Result    *Result `json:"result,omitempty"`
 }
 
 // validate returns an error that begins with the wrong field's name.
@@ -107,6 +116,11 @@ func (f Fault) validate(speakers int) error {
 			return nil
 		}
 		return fmt.Errorf("token: %q: want signature, expired, audience, issuer or missing", f.Token)
+	case FailOperation:
+		if f.Operation != "" && !slices.Contains(operationNames, f.Operation) {
+			return fmt.Errorf("operation: %q is not one", f.Operation)
+		}
+		return nil
 	case Reconnect, Stall, MediaFirst, EventsFirst, DuplicateEvent, DelayEvent, LateEvent, DropEvent, FailTransfer:
 		return nil
 	}
@@ -136,8 +150,9 @@ type outbound struct {
 	stream  int // whose: index of the speaker, 0 for the mix
 	name    int // whose name it bears
 	samples []int16
-	omit    bool // if it is silent
-	copies  int  // 1, unless a fault befell it
+	omit    bool  // if it is silent
+	cause   Cause // why it does not go out, if it does not
+	copies  int   // 1, unless a fault befell it
 }
 
 // audioFaults disturbs a call's frames. It is owned by the call's goroutine.
