@@ -287,3 +287,15 @@ func TestParsePath(t *testing.T) {
 		require.Equal(t, want, got, path)
 	}
 }
+
+func FuzzParsePath(f *testing.F) {
+	for _, path := range []string{connections, connections + ":answer", connections + "/x/participants/4%3A%2B1", acsRecordingsPath + "/r:pause", "//:"} {
+		f.Add(path)
+	}
+	f.Fuzz(func(t *testing.T, path string) {
+		at, ids, _, ok := parsePath(path)
+		if ok {
+			require.Len(t, ids, map[resource]int{atCall: 1, atParticipants: 1, atParticipant: 2, atRecording: 1}[at])
+		}
+	})
+}
