@@ -48,3 +48,23 @@ func TestDominantSpeaker(t *testing.T) {
 	say(150, "")
 	require.Equal(t, []string{"101", "111", "nobody"}, told)
 }
+
+// TestDominantAllocatesNothing: watching is on the way of every frame.
+func TestDominantAllocatesNothing(t *testing.T) {
+	e := engine.New(engine.Config{})
+	defer e.Close()
+	leg, err := e.NewLeg(engine.LegConfig{Channels: engine.Unmixed})
+	require.NoError(t, err)
+	leg.OnDominant(func(*engine.Render) {})
+	port, err := leg.Attach(nil)
+	require.NoError(t, err)
+	defer port.Detach(engine.Now())
+	r, err := port.Render([]byte("101"), engine.Now())
+	require.NoError(t, err)
+	samples := make([]int16, pcm.FrameSamples)
+	for i := range samples {
+		samples[i] = int16(i * 20)
+	}
+	r.Append(samples, engine.Chunk{Arrival: engine.Now()})
+	require.Zero(t, testing.AllocsPerRun(1000, func() { r.Append(samples, engine.Chunk{Arrival: engine.Now()}) }))
+}

@@ -18,8 +18,10 @@ type pacer struct {
 	ended chan struct{}
 	bell  chan struct{}
 
-	// armed counts the armed sources of each phase, at least.
+	// armed counts the armed sources of each phase, at least, and rooms the
+	// rooms, which are always.
 	armed [phases]atomic.Int64
+	rooms [phases]atomic.Int64
 
 	// Guarded by mu.
 	mu      sync.Mutex
@@ -27,6 +29,7 @@ type pacer struct {
 	closed  bool
 	next    int // phase of the next source
 	sources [phases][]*Source
+	mixing  [phases][]*Room
 }
 
 func newPacer() *pacer {
@@ -70,6 +73,39 @@ func (p *pacer) add(s *Source) int32 {
 	return int32(phase)
 }
 
+// addRoom puts a room on the schedule; false if the pacer is closed.
+func (p *pacer) addRoom(r *Room) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return false
+	}
+	if !p.started {
+		p.started = true
+		go p.run()
+	}
+	phase := p.next
+	p.next = (p.next + 1) % phases
+	p.mixing[phase] = append(p.mixing[phase], r)
+	p.rooms[phase].Add(1)
+	select {
+	case p.bell <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+func (p *pacer) dropRoom(r *Room) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for phase := range p.mixing {
+		if i := slices.Index(p.mixing[phase], r); i >= 0 {
+			p.mixing[phase] = slices.Delete(p.mixing[phase], i, i+1)
+			p.rooms[phase].Add(-1)
+		}
+	}
+}
+
 // drop forgets a source.
 func (p *pacer) drop(s *Source) {
 	p.mu.Lock()
@@ -96,6 +132,12 @@ func (p *pacer) close() {
 	if started {
 		<-p.ended
 	}
+	p.mu.Lock()
+	rooms := slices.Concat(p.mixing[:]...)
+	p.mu.Unlock()
+	for _, r := range rooms {
+		r.end()
+	}
 }
 
 // run is the pacer's goroutine. The thread is its own, so that a sleep on the
@@ -105,6 +147,7 @@ func (p *pacer) run() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	var due []*Source
+	var mixing []*Room
 	turn := Now()/phaseNanos + 1
 	for {
 		at, ok := p.nextTurn(turn)
@@ -137,6 +180,11 @@ func (p *pacer) run() {
 			s.run()
 			s.fireMarks(Now())
 		}
+		mixing = p.collectRooms(int(at%phases), mixing[:0])
+		for i, r := range mixing {
+			mixing[i] = nil
+			r.tick()
+		}
 	}
 }
 
@@ -145,10 +193,10 @@ const (
 	nap        = slotNanos / 4
 )
 
-// nextTurn returns the first turn from turn on that has a source.
+// nextTurn returns the first turn from turn on that has a source or a room.
 func (p *pacer) nextTurn(turn int64) (int64, bool) {
 	for i := range int64(phases) {
-		if p.armed[(turn+i)%phases].Load() > 0 {
+		if at := (turn + i) % phases; p.armed[at].Load() > 0 || p.rooms[at].Load() > 0 {
 			return turn + i, true
 		}
 	}
@@ -168,4 +216,13 @@ func (p *pacer) collect(phase int, due []*Source) []*Source {
 		}
 	}
 	return due
+}
+
+func (p *pacer) collectRooms(phase int, due []*Room) []*Room {
+	if p.rooms[phase].Load() == 0 {
+		return due
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append(due, p.mixing[phase]...)
 }

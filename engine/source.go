@@ -49,6 +49,7 @@ type Source struct {
 	taps    atomic.Pointer[[]*Tap]
 	playEnd atomic.Int64 // Now at which all that was sent is played
 	closed  atomic.Bool
+	joined  atomic.Bool // a room writes, and the app may not
 	n       sourceCounters
 
 	// Owned by the holder of the pump.
@@ -97,7 +98,7 @@ func newSource(l *Leg, p *pacer) *Source {
 // Write queues all of samples, waiting for room, and returns how many it
 // took: fewer only with an error, which is ctx's, ErrClosed, ErrFlushed (a
 // Flush overtook this write: of the n taken none is heard that was not played
-// yet) or ErrConcurrentWrite. It must not be called in a handler: use
+// yet), ErrConcurrentWrite or ErrJoined (the leg is in a room). It must not be called in a handler: use
 // TryWrite there.
 func (s *Source) Write(ctx context.Context, samples []int16) (n int, err error) {
 	epoch, err := s.beginWrite()
@@ -149,6 +150,11 @@ func (s *Source) TryWrite(samples []int16) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	return s.tryWrite(samples, epoch)
+}
+
+// tryWrite must be called with the claim, which it gives back.
+func (s *Source) tryWrite(samples []int16, epoch uint64) (n int, err error) {
 	defer s.claim.Store(false)
 	for n < len(samples) {
 		k := s.queue.append(samples[n:])
@@ -167,11 +173,29 @@ func (s *Source) TryWrite(samples []int16) (n int, err error) {
 	return n, nil
 }
 
+// roomWrite is TryWrite for the room that the leg is in.
+func (s *Source) roomWrite(samples []int16) (n int) {
+	epoch, err := s.takeClaim()
+	if err != nil {
+		return 0 // a write of the app has not returned yet
+	}
+	n, _ = s.tryWrite(samples, epoch) // a closed leg leaves the room by itself
+	return n
+}
+
 // beginWrite takes the claim and opens the current epoch.
 func (s *Source) beginWrite() (epoch uint64, err error) {
 	if s.closed.Load() {
 		return 0, ErrClosed
 	}
+	if s.joined.Load() {
+		return 0, ErrJoined
+	}
+	return s.takeClaim()
+}
+
+// takeClaim is beginWrite, for a room too.
+func (s *Source) takeClaim() (epoch uint64, err error) {
 	if !s.claim.CompareAndSwap(false, true) {
 		return 0, ErrConcurrentWrite
 	}

@@ -227,17 +227,17 @@ func (c *Call) MustAnnounce() bool {
 
 // AnnounceRecording tells the call that it is recorded, or is not any more, and
 // returns when the cloud has taken note: nothing may be stored before. The call
-// must be connected. It does nothing where MustAnnounce is false.
+// must be connected. It does nothing where MustAnnounce is false. It waits for
+// the cloud's response to create or answer, which notices may overtake.
 func (c *Call) AnnounceRecording(ctx context.Context, on bool) error {
 	cloud, ok := c.cloud.(Announcer)
 	if !ok {
 		return nil
 	}
-	id := c.CallID()
-	if id == "" {
-		return fmt.Errorf("session: announce recording of call %s: the cloud has not told its id yet", c.id)
+	if err := c.placed(ctx); err != nil {
+		return fmt.Errorf("session: announce recording of call %s: %w", c.id, err)
 	}
-	return cloud.AnnounceRecording(ctx, id, on)
+	return cloud.AnnounceRecording(ctx, c.CallID(), on)
 }
 
 // Participants is the roster, with the names that are known. The recorder
@@ -277,19 +277,29 @@ func (c *Call) String() string {
 // await returns the call once the cloud has said yes. If nobody waits any
 // more it is hung up.
 func (c *Call) await(ctx context.Context) (*Call, error) {
+	if err := c.placed(ctx); err != nil {
+		if ctx.Err() != nil {
+			c.inbox.put(hangUpAsked{})
+		}
+		return nil, err
+	}
+	return c, nil
+}
+
+// placed returns when the cloud has said yes, or why it has not.
+func (c *Call) placed(ctx context.Context) error {
 	select {
 	case <-c.ready:
 	case <-ctx.Done():
-		c.inbox.put(hangUpAsked{})
-		return nil, fmt.Errorf("session: %w", context.Cause(ctx))
+		return fmt.Errorf("session: %w", context.Cause(ctx))
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.conn.CallID != "":
-		return c, nil
+		return nil
 	case c.err != nil:
-		return nil, c.err
+		return c.err
 	}
-	return nil, ErrEnded
+	return ErrEnded
 }

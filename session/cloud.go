@@ -83,6 +83,9 @@ type MediaRequest struct {
 	Contexts transport.Contexts
 	// CallbackURL is where the cloud posts the call's events.
 	CallbackURL string
+	// Ref is our own name of a call that is created. A cloud that can has it
+	// come back with the call's notices (Notice.Ref).
+	Ref string
 	// Channels is one mixed stream or one per speaker.
 	Channels engine.Channels
 	// SampleRate on the wire in Hz: 16000 or 24000; 0 means 16000.
@@ -274,7 +277,10 @@ type Notice struct {
 	// ID is the message id; duplicates are dropped by it. May be empty.
 	ID     string
 	CallID string
-	Time   time.Time
+	// CallName is CallID as the cloud spells it, empty if like that, and Ref is
+	// MediaRequest.Ref of the request that made the call, if the cloud tells.
+	CallName, Ref string
+	Time          time.Time
 	// Code, SubCode and Message are the cloud's result information.
 	Code, SubCode int
 	Message       string

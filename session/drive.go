@@ -118,6 +118,7 @@ func (c *Call) noteSuccess(e succeeded) event {
 		}
 		if e.cmd == cmdCreate {
 			n.created.Add(1)
+			c.manager.settle(c)
 		} else {
 			n.answered.Add(1)
 		}
@@ -136,8 +137,16 @@ func (c *Call) noteFailure(e failed) {
 		c.hangUpDone(nil)
 		return
 	}
-	if e.cmd == cmdHangUp {
+	switch {
+	case e.cmd == cmdHangUp:
 		c.hangUpDone(e.err)
+	case e.cmd == cmdCreate:
+		c.manager.settle(c)
+	case e.cmd == cmdAnswer && c.incoming.CallID != "" && doubtful(e.err):
+		// It may stand.
+		c.manager.mu.Lock()
+		c.manager.abandon(c.cloud, c.incoming.CallID)
+		c.manager.mu.Unlock()
 	}
 	if e.cmd != cmdGet && e.cmd != cmdRoster {
 		c.manager.counters.failed.Add(1)

@@ -14,7 +14,8 @@ import (
 // two ways, keeps calls alive and knows rosters.
 type keptCloud struct {
 	*fakeCloud
-	every time.Duration
+	every  time.Duration
+	refuse error // answers
 
 	mu    sync.Mutex
 	alive []string
@@ -40,6 +41,9 @@ func (k *keptCloud) Answer(_ context.Context, in Incoming, m MediaRequest) (Conn
 	k.fakeCloud.mu.Lock()
 	defer k.fakeCloud.mu.Unlock()
 	k.last = m
+	if k.refuse != nil {
+		return Connection{}, k.refuse
+	}
 	return Connection{CallID: in.CallID, Key: in.Key, SelfID: "me", State: StateConnecting}, nil
 }
 

@@ -64,6 +64,9 @@ type Config struct {
 	// cloud. Taps, handlers and recorders attached here miss nothing. The
 	// cloud is asked when it returns. It may hang the call up.
 	OnCall func(*Call)
+	// OnRoom arms a room that was opened, before anybody is in it: recorders
+	// attach to its leg here. It must not block nor call the Manager.
+	OnRoom func(*engine.Room)
 	// Logger for calls, never for frames; nil is silent.
 	Logger *slog.Logger
 	// Clock of the protocol's timers.
@@ -95,6 +98,7 @@ type Manager struct {
 	mediaWithin    time.Duration // 0 means forever
 	onIncoming     func(*IncomingCall)
 	onCall         func(*Call)
+	onRoom         func(*engine.Room)
 	log            *slog.Logger
 	clock          Clock
 	answerWithin   time.Duration
@@ -116,7 +120,9 @@ type Manager struct {
 	rang     recent[[sha256.Size]byte, struct{}]
 	decided  recent[string, error]    // how rings were decided
 	ended    recent[string, struct{}] // call ids
+	settled  recent[string, Cloud]    // by our id: creates that came to an end (stray.go)
 	early    early
+	rooms    map[string]*engine.Room
 	closed   bool
 }
 
@@ -132,7 +138,7 @@ func New(cfg Config) (*Manager, error) {
 	}
 	m := &Manager{
 		engine: cfg.Engine, media: cfg.Media, callbackURL: cfg.CallbackURL, callbackURLs: maps.Clone(cfg.CallbackURLs),
-		onIncoming: cfg.OnIncoming, onCall: cfg.OnCall,
+		onIncoming: cfg.OnIncoming, onCall: cfg.OnCall, onRoom: cfg.OnRoom,
 		log: cfg.Logger, clock: cfg.Clock.orSystem(), maxCalls: cfg.MaxCalls,
 		answerWithin:   orDefault(cfg.AnswerWithin, answerLimit),
 		requestTimeout: orDefault(cfg.RequestTimeout, 30*time.Second),
@@ -283,7 +289,7 @@ func (m *Manager) forget(c *Call) {
 // Deliver hands in what a cloud told of a call. It never blocks: what cannot
 // be queued is dropped and counted. Notices of a call that is not known yet
 // are kept for 30 s, for they may have overtaken the response that makes it
-// known.
+// known. A call that a create of ours made whose response was lost is hung up.
 func (m *Manager) Deliver(n Notice) {
 	m.counters.notices.Add(1)
 	if n.CallID == "" || len(n.CallID) > maxIDBytes || len(n.ID) > maxIDBytes {
@@ -295,6 +301,8 @@ func (m *Manager) Deliver(n Notice) {
 	if c == nil {
 		if _, over := m.ended.get(n.CallID); over {
 			m.counters.late.Add(1)
+		} else if cl, made := m.settled.get(n.Ref); made {
+			m.stray(cl, n)
 		} else {
 			m.counters.unknown.Add(int64(m.early.add(n, m.clock.Now())))
 		}

@@ -40,14 +40,40 @@ func (m *machine) probe(d time.Duration) {
 
 // phased follows a notice of what the connected call is doing. Such notices
 // have no order: each is obeyed as it comes, and after one that changes
-// something the cloud is asked what is so.
+// something, or that crosses an answer, the cloud is asked what is so.
 func (m *machine) phased(p CallPhase) {
 	if m.state >= StateDisconnecting {
 		return
 	}
 	m.advance(StateConnected)
-	if p != m.phase {
+	if p != m.phase || m.getting {
 		m.setPhase(p)
+		m.unsure = true
+		m.confirmPhase()
+	}
+}
+
+// get asks how the call stands, unless that was asked and not answered.
+func (m *machine) get() {
+	if !m.getting {
+		m.getting = true
+		m.do(post{cmd: cmdGet, callID: m.conn.CallID})
+	}
+}
+
+// askPhase asks for the phase, or later if that cannot be done now.
+func (m *machine) askPhase() {
+	m.unsure = true
+	if m.getting || m.conn.CallID == "" {
+		m.confirmPhase()
+		return
+	}
+	m.get()
+}
+
+// confirmPhase has the cloud asked which phase is so, if that is to be asked.
+func (m *machine) confirmPhase() {
+	if m.unsure && m.state < StateDisconnecting {
 		m.arm(timerPhase, resyncAfter)
 	}
 }

@@ -49,7 +49,9 @@ func (c *Call) requestRoster(ctx context.Context, p post) {
 func (c *Call) ask(ctx context.Context, p post) (conn Connection, err error) {
 	switch p.cmd {
 	case cmdCreate:
-		return c.cloud.Create(ctx, CreateRequest{Body: c.body, Media: c.mediaRequest()})
+		media := c.mediaRequest()
+		media.Ref = c.id
+		return c.cloud.Create(ctx, CreateRequest{Body: c.body, Media: media})
 	case cmdAnswer:
 		return c.cloud.Answer(ctx, c.incoming, c.mediaRequest())
 	case cmdReject:

@@ -21,6 +21,7 @@ type roster struct {
 	told     time.Time // when the last whole one without a number came
 	lobby    bool      // our own row waits in the lobby
 
+	owed     bool     // the cloud is to be asked once the call id is known
 	asking   bool     // the cloud is being asked
 	asked    int64    // greatest sequence that came before it was
 	greatest int64    // greatest sequence that came
@@ -76,10 +77,14 @@ func (m *machine) delta(n Notice) {
 // that were told before.
 func (m *machine) askRoster() {
 	r := &m.roster
-	if r.asking || m.conn.CallID == "" || m.state >= StateDisconnecting {
+	if m.conn.CallID == "" {
+		r.owed = true // what overtook the response of the answer
 		return
 	}
-	r.asking, r.asked, r.deltas = true, r.greatest, nil
+	if r.asking || m.state >= StateDisconnecting {
+		return
+	}
+	r.owed, r.asking, r.asked, r.deltas = false, true, r.greatest, nil
 	m.do(post{cmd: cmdRoster, callID: m.conn.CallID})
 }
 

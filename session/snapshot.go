@@ -130,7 +130,7 @@ type counters struct {
 	created, answered, rejected, redirected, failed        atomic.Int64
 	notices, duplicates, unknown, late, dropped, malformed atomic.Int64
 	rings, ringsRepeated, ringsRefused                     atomic.Int64
-	panics                                                 atomic.Int64
+	panics, strays                                         atomic.Int64
 }
 
 // Stats counts what happened since the manager was made.
@@ -162,6 +162,8 @@ type Stats struct {
 	RingsRefused  int64 `json:"rings_refused"`
 	// Panics of callbacks.
 	Panics int64 `json:"panics"`
+	// Strays: calls that a create made whose response was lost.
+	Strays int64 `json:"strays"`
 }
 
 // Stats returns the counters.
@@ -177,6 +179,6 @@ func (m *Manager) Stats() Stats {
 	s.Unknown, s.Late = n.unknown.Load(), n.late.Load()
 	s.Dropped, s.Malformed = n.dropped.Load(), n.malformed.Load()
 	s.Rings, s.RingsRepeated, s.RingsRefused = n.rings.Load(), n.ringsRepeated.Load(), n.ringsRefused.Load()
-	s.Panics = n.panics.Load()
+	s.Panics, s.Strays = n.panics.Load(), n.strays.Load()
 	return s
 }

@@ -1,9 +1,6 @@
 package session
 
-import (
-	"errors"
-	"time"
-)
+import "time"
 
 // The call machine: everything a call does, as a function of what happens to
 // it. It is driven by one goroutine (call.go), which tells it events (event.go),
@@ -69,6 +66,8 @@ type machine struct {
 
 	roster  roster    // roster.go
 	phase   CallPhase // phase.go
+	unsure  bool      // the cloud was not asked since the phase changed
+	getting bool      // it is being asked: of two answers the older may come last
 	carried bool      // a connection carried the media, at some time
 	tones   recent[int64, struct{}]
 
@@ -177,6 +176,9 @@ func (m *machine) succeed(ev succeeded) {
 		m.keep(m.keepAlive)
 		m.advance(conn.State)
 		m.admitted()
+		if m.roster.owed {
+			m.askRoster()
+		}
 	case cmdKeepAlive:
 		m.keep(m.keepAlive)
 	case cmdRoster:
@@ -186,6 +188,7 @@ func (m *machine) succeed(ev succeeded) {
 	case cmdHangUp:
 		m.arm(timerEnd, endLimit)
 	case cmdGet:
+		m.unsure, m.getting = false, false
 		m.probe(probeEvery)
 		m.advance(conn.State)
 		if conn.State == StateConnected {
@@ -195,10 +198,14 @@ func (m *machine) succeed(ev succeeded) {
 }
 
 func (m *machine) fail(cmd command, err error) {
+	if cmd == cmdGet {
+		m.getting = false
+	}
 	switch {
 	case m.state == StateDisconnected:
 	case cmd == cmdGet && !gone(err):
 		m.probe(probeEvery)
+		m.confirmPhase()
 	case cmd == cmdKeepAlive && !gone(err):
 		m.keep(min(m.keepAlive, keepAliveAgain))
 	case cmd == cmdRoster:
@@ -302,13 +309,13 @@ func (m *machine) fire(t timer) {
 		m.err = ErrAnswerDeadline
 		m.decline(decided{cmd: cmdReject})
 	case timerProbe:
-		m.do(post{cmd: cmdGet, callID: m.conn.CallID})
+		m.get()
 	case timerKeepAlive:
 		m.do(post{cmd: cmdKeepAlive, callID: m.conn.CallID})
 	case timerResync:
 		m.askRoster()
 	case timerPhase:
-		m.do(post{cmd: cmdGet, callID: m.conn.CallID})
+		m.askPhase()
 	case timerMedia:
 		m.lackMedia()
 	case timerEnd:
@@ -381,12 +388,6 @@ func (m *machine) do(a action) { m.out = append(m.out, a) }
 func (m *machine) arm(t timer, d time.Duration) { m.do(arm{t, m.now.Add(d)}) }
 
 func (m *machine) disarm(t timer) { m.do(disarm{t}) }
-
-// gone reports whether a cloud knows no call of that id.
-func gone(err error) bool {
-	var e *Error
-	return errors.As(err, &e) && e.Status == 404
-}
 
 func orDefault(d, def time.Duration) time.Duration {
 	if d > 0 {

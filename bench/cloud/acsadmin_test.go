@@ -85,7 +85,7 @@ func TestSpeakKeepsTheTruth(t *testing.T) {
 	log := wait(t, c)
 	said := log.Speakers[0].Expected(log.Slots)
 	require.Equal(t, said, timeline(t, s.wait(t).frames("8:acs:callee"), log.Start, log.Slots))
-	at := find(said, second)
+	at := findIn(said, second)
 	require.GreaterOrEqual(t, at, slots*320)
 	require.Equal(t, make([]int16, 2*320), said[at-2*320:at], "it broke off, and paused")
 	require.True(t, silentSamples(said[at+len(second):]))

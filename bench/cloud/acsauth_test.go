@@ -160,7 +160,7 @@ func TestFaultsOfEveryOperation(t *testing.T) {
 	t.Parallel()
 	b := newBot(t, &Server{OnCreate: talker()})
 	c := b.dial(version2026, "")
-	for _, tt := range operationCases(b) {
+	for _, tt := range acsCases(b) {
 		path := tt.path
 		if !strings.HasPrefix(path, "/calling") {
 			path = connections + "/" + c.ID() + path

@@ -32,7 +32,7 @@ func files(t *testing.T, waves map[string][]byte) (*httptest.Server, *atomic.Int
 	return srv, &n
 }
 
-func waveFile(samples []int16) []byte {
+func acsWave(samples []int16) []byte {
 	return append(waveHead(2*len(samples), 1), PCM(samples).bytes()...)
 }
 
@@ -41,7 +41,7 @@ func fileSource(uri string) string { return `{"kind":"file","file":{"uri":"` + u
 func TestPlayIsHeard(t *testing.T) {
 	t.Parallel()
 	first, second := signal.Noise(7*320+100, 1, -20), signal.Noise(3*320, 2, -20)
-	web, _ := files(t, map[string][]byte{"/1.wav": waveFile(first), "/2.wav": waveFile(second)})
+	web, _ := files(t, map[string][]byte{"/1.wav": acsWave(first), "/2.wav": acsWave(second)})
 	b := newBot(t, &Server{OnCreate: talker()})
 	c := b.dial(version2026, "")
 	status, v := b.op(c, version2026, ":play", `{"playSources":[`+fileSource(web.URL+"/1.wav")+`,`+fileSource(web.URL+"/2.wav")+`],"operationContext":"hello"}`)
@@ -94,7 +94,7 @@ func TestToneSpeech(t *testing.T) {
 func TestPlayLoopsUntilItIsCancelled(t *testing.T) {
 	t.Parallel()
 	clip := signal.Noise(2*320, 1, -20)
-	web, _ := files(t, map[string][]byte{"/1.wav": waveFile(clip)})
+	web, _ := files(t, map[string][]byte{"/1.wav": acsWave(clip)})
 	b := newBot(t, &Server{OnCreate: talker()})
 	c := b.dial(version2026, "")
 	play := `{"playSources":[` + fileSource(web.URL+"/1.wav") + `],"playOptions":{"loop":true},"operationContext":"%s"%s}`
@@ -129,8 +129,8 @@ func TestPlayLoopsUntilItIsCancelled(t *testing.T) {
 func TestPlayFailures(t *testing.T) {
 	t.Parallel()
 	stereo := append(waveHead(8, 2), make([]byte, 8)...)
-	good := waveFile(signal.Noise(320, 1, -20))
-	fast := waveFile(nil)
+	good := acsWave(signal.Noise(320, 1, -20))
+	fast := acsWave(nil)
 	fast[24], fast[25] = 0x44, 0xac // 44,100 Hz
 	web, requests := files(t, map[string][]byte{"/good.wav": good, "/stereo.wav": stereo, "/fast.wav": fast, "/text": []byte("hello")})
 	b := newBot(t, &Server{OnCreate: talker()})

@@ -62,20 +62,20 @@ func talker(speakers ...Speaker) func(Dialled) Callee {
 
 const callee = `{"communicationUser":{"id":"8:acs:callee"}}`
 
-// request is a body with which an operation succeeds, in two shapes.
-type operationCase struct {
+// acsCase is a request with which an operation succeeds, in two shapes.
+type acsCase struct {
 	name, method, path string
 	legacy, body       string // of 2022 and later
 	status             int
 }
 
-func operationCases(b *bot) []operationCase {
+func acsCases(b *bot) []acsCase {
 	play := `{"playSources":[{"kind":"file","file":{"uri":"` + b.http.URL + `/none.wav"}}],"playTo":[],"playOptions":{"loop":false}}`
 	play2022 := `{"playSourceInfo":{"sourceType":"file","fileSource":{"uri":"` + b.http.URL + `/none.wav"}}}`
 	recognize := `{"recognizeInputType":"dtmf","recognizeOptions":{"targetParticipant":` + callee + `,"dtmfOptions":{"maxTonesToCollect":4}}}`
 	target := `{"targetParticipant":` + callee + `}`
 	media := b.mediaJSON("mixed", "")
-	return []operationCase{
+	return []acsCase{
 		{"get", "GET", "", "", "", 200},
 		{"getParticipants", "GET", "/participants", "", "", 200},
 		{"getParticipant", "GET", "/participants/" + url.PathEscape("8:acs:callee"), "", "", 200},
@@ -118,7 +118,7 @@ func TestOperationsByVersion(t *testing.T) {
 					`,"transcriptionOptions":{"transportType":"websocket","transportUrl":"` + b.media() + `","locale":"en-US"}`
 			}
 			c := b.dial(version, more)
-			for _, tt := range operationCases(b) {
+			for _, tt := range acsCases(b) {
 				path := tt.path
 				if !strings.HasPrefix(path, "/calling") {
 					path = connections + "/" + c.ID() + path

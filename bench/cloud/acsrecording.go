@@ -219,14 +219,14 @@ func (s *Server) startRecording(req *request) (*response, func()) {
 			c.emit("StartRecordingFailed", eventData{RecordingID: t.id, ResultInformation: why}, m.RecordingStateCallbackURI)
 		}
 	}
-	if bad := s.begin(t); bad != nil {
+	if bad := s.beginTake(t); bad != nil {
 		return refuse(bad)
 	}
 	return newResponse(http.StatusOK, t.model(req.version)), t.tell
 }
 
-// begin puts a recording to work.
-func (s *Server) begin(t *recordingTake) *refusal {
+// beginTake puts a recording to work.
+func (s *Server) beginTake(t *recordingTake) *refusal {
 	channels := 1
 	if t.request.RecordingChannelType == "unmixed" {
 		channels = recordingChannels

@@ -28,8 +28,8 @@ func channelsOf(t *testing.T, wave []byte) [][]int16 {
 	return out
 }
 
-// find returns where a piece begins in what was recorded, -1 if it does not.
-func find(all, piece []int16) int {
+// findIn returns where a piece begins in what was recorded, -1 if it does not.
+func findIn(all, piece []int16) int {
 	for at := 0; at+len(piece) <= len(all); at++ {
 		match := true
 		for i := 0; match && i < len(piece); i++ {
@@ -106,10 +106,10 @@ func TestRecordingIsWhatWasSaid(t *testing.T) {
 		a, p := log.Speakers[0].Start, log.Speakers[1].Start
 		if unmixed {
 			require.Equal(t, []string{"8:acs:ann", "8:acs:bot", "", "4:+1425", ""}, rec.Participants)
-			at := find(channels[0], ann)
+			at := findIn(channels[0], ann)
 			require.GreaterOrEqual(t, at, 0)
-			require.Equal(t, at+(p-a)*320, find(channels[3], bob), "in time with each other")
-			require.Equal(t, at+int(log.Playout.Played[0].At)-a*320, find(channels[1], said))
+			require.Equal(t, at+(p-a)*320, findIn(channels[3], bob), "in time with each other")
+			require.Equal(t, at+int(log.Playout.Played[0].At)-a*320, findIn(channels[1], said))
 			require.True(t, silentSamples(channels[2]))
 			continue
 		}
@@ -123,7 +123,7 @@ func TestRecordingIsWhatWasSaid(t *testing.T) {
 		add(0, said)
 		add(a*320-base, ann)
 		add(p*320-base, bob)
-		require.GreaterOrEqual(t, find(channels[0], mix[:(p-a+30)*320]), 0, "the mix of all, the bot included")
+		require.GreaterOrEqual(t, findIn(channels[0], mix[:(p-a+30)*320]), 0, "the mix of all, the bot included")
 	}
 }
 

@@ -132,7 +132,15 @@ func (c *acsCall) enter(sp Speaker) {
 }
 
 // silence notes whether a party is muted or on hold. Called with Call.mu held.
-func (c *acsCall) silence(p *party) { c.muteSpeaker(p.speaker, p.muted || p.held) }
+func (c *acsCall) silence(p *party) {
+	if p.speaker < 0 {
+		return
+	}
+	if c.mutes == nil {
+		c.mutes = map[int]bool{}
+	}
+	c.mutes[p.speaker] = p.muted || p.held
+}
 
 // Pages of participants. The service's own length of a page is not documented.
 const pageLength = 100

@@ -87,11 +87,12 @@ type Call struct {
 	marks   []mark       // of the bot's audio, not yet told
 	keys    []keyPress   // pressed by DTMF, not yet sent
 	mutes   map[int]bool // speakers whose audio does not reach the bot
-	held    bool         // no audio reaches the bot
+	held    bool         // no audio flows, either way
 	deaf    bool         // the bot's audio reaches nobody
 	want    *streamWish
 	media   mediaState
 	bad     map[string]int // messages that were not understood, by reason
+	hungUp  Result         // of a call that the other side ends
 }
 
 // side is a cloud's part in a call: its signalling. The methods are called
@@ -126,7 +127,7 @@ func (s *Server) newCall(id string, d Direction, script Script) *Call {
 		faults: slices.Clone(script.Faults), stage: newPerformance(script),
 		playout: playout{prebuffer: samplesIn(s.jitterBuffer())},
 		bad:     map[string]int{},
-		ringFor: s.ringTimeout(), missed: resultMissed,
+		ringFor: s.ringTimeout(), missed: resultMissed, hungUp: resultByOthers,
 	}
 	c.ctx, c.cancel = context.WithCancel(s.ctx)
 	return c
@@ -164,7 +165,11 @@ func (c *Call) Connected(ctx context.Context) error {
 }
 
 // HangUp makes the other side hang up. A call that has ended stays so.
-func (c *Call) HangUp() { c.end(resultByOthers) }
+func (c *Call) HangUp() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.endLocked(c.hungUp)
+}
 
 // DTMF makes the other side press a key: 0 to 9, A to D, * or #.
 func (c *Call) DTMF(tone string) error {
@@ -199,6 +204,11 @@ func (c *Call) hasFault(kind FaultKind) bool {
 func (c *Call) faultsOf(event string) []Fault {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.befalling(event)
+}
+
+// befalling is faultsOf, called with mu held.
+func (c *Call) befalling(event string) []Fault {
 	return slices.DeleteFunc(slices.Clone(c.faults), func(f Fault) bool { return !f.befalls(event) })
 }
 

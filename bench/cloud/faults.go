@@ -46,7 +46,9 @@ const (
 )
 
 // Faults of the callbacks. Event is the event's name, "CallConnected"; empty
-// means every event.
+// means every event. At Graph it is the state that is told, as "established", or
+// "participants", "operation", "tone", "contentSharing", "joining", "left", and
+// "incoming" for what rings, which can only be late, twice, or with a bad token.
 const (
 	// EventsFirst: callbacks do not wait for the response of create or
 	// answer.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"net/url"
 	"slices"
@@ -44,6 +45,7 @@ type graphRequest struct {
 	call    *graphCall // of operations of a call
 	ids     []string   // what the path names below the call
 	base    string     // address by which the client reached the service
+	agent   string     // its User-Agent
 }
 
 // graphOperation is one of the calls API.
@@ -60,6 +62,11 @@ type graphOperation struct {
 
 // serveGraph is the handler of /v1.0 and /beta.
 func (s *Server) serveGraph(w http.ResponseWriter, r *http.Request) {
+	if !s.begin() {
+		graphError(http.StatusServiceUnavailable, "ServiceUnavailable", "The service is shutting down.").withFailure().write(w)
+		return
+	}
+	defer s.wg.Done()
 	resp, after, delay := s.processGraph(w, r)
 	defer after() // even if nobody waits for the response
 	if delay > 0 {
@@ -86,6 +93,18 @@ func (s *Server) serveGraph(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// begin lets Close wait for a request, which may start what outlives it. False:
+// the server is closing.
+func (s *Server) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != serverStarted {
+		return false
+	}
+	s.wg.Add(1)
+	return true
+}
+
 func (s *Server) processGraph(w http.ResponseWriter, r *http.Request) (resp *response, after func(), delay time.Duration) {
 	after = func() {}
 	body, resp := readGraphBody(w, r)
@@ -98,7 +117,7 @@ func (s *Server) processGraph(w http.ResponseWriter, r *http.Request) (resp *res
 	}
 	path := strings.TrimPrefix(r.URL.EscapedPath(), "/")
 	version, path, _ := strings.Cut(path, "/")
-	req := &graphRequest{app: app, roles: roles, version: version, body: body, base: baseOf(r)}
+	req := &graphRequest{app: app, roles: roles, version: version, body: body, base: baseOf(r), agent: r.UserAgent()}
 	if head, below, _ := strings.Cut(path, "/"); head == "subscriptions" {
 		from := changeApp{ID: app.ID, TenantID: app.TenantID, Roles: roles.names}
 		return s.changes.serve(from, version, r.Method, below, body), after, 0
@@ -114,8 +133,8 @@ func (s *Server) processGraph(w http.ResponseWriter, r *http.Request) (resp *res
 	if len(op.roles) > 0 && !roles.any(op.roles...) {
 		return errPermission(op.roles...), after, fault.Delay
 	}
-	if req.call != nil {
-		req.call.keep()
+	if resp := checkContentType(r.Header.Get("Content-Type"), body); resp != nil {
+		return resp, after, fault.Delay
 	}
 	resp, after = op.handle(s, req)
 	if lost := faultResponse(fault); lost != nil {
@@ -167,6 +186,18 @@ func readGraphBody(w http.ResponseWriter, r *http.Request) ([]byte, *response) {
 		return nil, badRequest("body", "%v", err)
 	}
 	return body, nil
+}
+
+// checkContentType: "Content-type: application/json. Required."
+func checkContentType(value string, body []byte) *response {
+	kind, _, err := mime.ParseMediaType(value)
+	switch {
+	case len(body) == 0, err == nil && kind == "application/json":
+		return nil
+	case value == "":
+		return badRequest("Content-Type", "is missing")
+	}
+	return graphError(http.StatusUnsupportedMediaType, "UnsupportedMediaType", fmt.Sprintf("Content-Type %q: want application/json", value))
 }
 
 // routeGraph finds the operation by method and path: of the calls API, below

@@ -184,14 +184,8 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request, tenant strin
 		return
 	}
 	app := s.appOf(r.PostForm.Get("client_id"))
-	scope := r.PostForm.Get("scope")
-	// Sign-in libraries ask for openid and the like besides.
-	audience := ""
-	for _, one := range strings.Fields(scope) {
-		if resource, ok := strings.CutSuffix(one, "/.default"); ok {
-			audience = resource
-		}
-	}
+	scope := resourceScope(r.PostForm.Get("scope"))
+	audience := strings.TrimSuffix(scope, "/.default")
 	switch {
 	case r.PostForm.Get("grant_type") != "client_credentials":
 		oauthError(w, http.StatusBadRequest, "unsupported_grant_type", fmt.Sprintf("grant_type %q: want client_credentials", r.PostForm.Get("grant_type")))
@@ -209,6 +203,14 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request, tenant strin
 			"token_type": "Bearer", "expires_in": int(accessTokenLife / time.Second), "ext_expires_in": int(accessTokenLife / time.Second), "access_token": token,
 		}).write(w)
 	}
+}
+
+// resourceScope is what of a list of scopes is not OpenID Connect's own, which
+// Microsoft's libraries ask for besides.
+func resourceScope(list string) string {
+	return strings.Join(slices.DeleteFunc(strings.Fields(list), func(scope string) bool {
+		return slices.Contains([]string{"openid", "profile", "email", "offline_access"}, scope)
+	}), " ")
 }
 
 func oauthError(w http.ResponseWriter, status int, code, text string) {

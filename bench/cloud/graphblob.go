@@ -18,6 +18,17 @@ type blobModel struct {
 	AudioFormat  string     `json:"supportedAudioFormat"`
 	MediaSession string     `json:"mpMediaSessionId"`
 	CallID       string     `json:"callId"`
+
+	// Read for their types alone.
+	VideoRender  []*string `json:"videoRenderContexts"`
+	VideoSource  []*string `json:"videoSourceContexts"`
+	DataRender   []*string `json:"dataRenderContexts"`
+	DataSource   []*string `json:"dataSourceContexts"`
+	VideoFormats []*string `json:"videoSinkEncodingFormats"`
+	Region       *string   `json:"regionAffinity"`
+	BotsVersion  string    `json:"skypeMediaBotsVersion"`
+	StackVersion string    `json:"mediaStackVersion"`
+	MPVersion    string    `json:"mpVersion"`
 }
 
 // readBlob reads appHostedMediaConfig.blob: JSON, or JSON with its quotes
@@ -34,7 +45,11 @@ func readBlob(text string, insecure bool) (asked *mediaOptions, err error) {
 		}
 	}
 	var b blobModel
-	if err := json.Unmarshal([]byte(text), &b); err != nil {
+	var wrongType *json.UnmarshalTypeError
+	switch err := json.Unmarshal([]byte(text), &b); {
+	case errors.As(err, &wrongType) && wrongType.Field != "":
+		return nil, fmt.Errorf("%s is a JSON %s", wrongType.Field, wrongType.Value)
+	case err != nil:
 		return nil, fmt.Errorf("is not a media session configuration: %w", err)
 	}
 	if b.MPURI == nil {

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -26,6 +27,7 @@ var (
 	graphRejected   = Result{200, 0, "The call was rejected."}
 	graphRedirected = Result{200, 0, "The call was redirected."}
 	graphSilent     = Result{408, 8537, "The call was not kept alive."}
+	graphRemoved    = Result{200, 5300, "The application was removed from the call."}
 	graphLobby      = Result{200, 5855, "The application was not admitted from the lobby."}
 	graphNoMedia    = Result{500, 7112, "MediaControllerConversationAddParticipantFailed"}
 	graphMediaLost  = Result{410, 301005, "Media connectivity failed."}
@@ -46,7 +48,6 @@ type graphCall struct {
 
 	// Static after construction.
 	app         *GraphApp
-	kind        string
 	chainID     string // callChainId
 	myID        string // myParticipantId
 	source      graphParty
@@ -55,23 +56,23 @@ type graphCall struct {
 	stepped     chan struct{} // closed when the bot may step out of the lobby
 	policyGroup string
 
-	// order is written before answered is closed, and not after.
+	// order is written before answered is closed, and not after: by whoever
+	// answers, with Call.mu held.
 	order graphOrder
 
-	// Owned by the call's goroutine.
-	established bool
-
 	// Guarded by Call.mu.
-	lobby      bool // the bot waits in it
-	gone       bool // no request may name the call any more
+	kind       string // an invitation makes a group of two
+	lobby      bool   // the bot waits in it
+	gone       bool   // the end was told: no request may name the call any more
+	owed       []chan struct{}
 	phase      string
+	since      time.Time // when it was established
 	members    []member
+	extras     int   // members without a speaker that ever were
 	sequence   int64 // of the roster
-	told       int64 // the greatest that a notification has told
 	messages   int64
 	tones      int64 // told so far
 	toneWanted bool
-	muted      bool
 	recorded   string // recordingStatus
 	handled    int    // participants of the policy group that this call takes
 	operations map[string]*graphOp
@@ -99,18 +100,52 @@ func (s *Server) newGraphCall(app *GraphApp, kind string, d Direction, script Sc
 	}
 	c.side = c
 	c.ringFor = graphRing
-	c.missed = graphMissed
-	if kind == kindPolicy {
+	c.missed, c.hungUp = graphMissed, graphByOthers
+	switch kind {
+	case kindPolicy:
 		c.ringFor = graphRingShort
+	case kindPeer:
+		c.hungUp = graphOtherLeft
 	}
 	return c
 }
 
-// keep notes that the bot asked for something: the call is wanted.
+// peer tells a call of two.
+func (c *graphCall) peer() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.kind == kindPeer
+}
+
+// owe notes that a response is due before the end is told, and returns what
+// says that it was sent. Called with Call.mu held.
+func (c *graphCall) owe() (sent func()) {
+	due := make(chan struct{})
+	c.owed = append(c.owed, due)
+	return sync.OnceFunc(func() { close(due) })
+}
+
+// await waits for the responses that are owed.
+func (c *graphCall) await() {
+	c.mu.Lock()
+	owed := c.owed
+	c.mu.Unlock()
+	if c.hasFault(EventsFirst) {
+		return
+	}
+	for _, due := range owed {
+		select {
+		case <-due:
+		case <-c.server.ctx.Done():
+		}
+	}
+}
+
+// keep notes that the bot still wants the call.
 func (c *graphCall) keep() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.alive != nil {
+	if c.alive != nil && !c.gone {
 		c.alive.Reset(c.server.scaled(keepAliveLimit))
 	}
 }
@@ -125,10 +160,12 @@ func (c *graphCall) watch() {
 // stands implements side: the states, the lobby, the roster.
 func (c *graphCall) stands() bool {
 	c.watch()
+	c.mu.Lock()
+	c.since = time.Now()
 	c.tellState("establishing", nil)
-	c.established = true
 	c.tellState("established", nil)
-	if c.kind == kindPeer {
+	c.mu.Unlock()
+	if c.peer() {
 		return true
 	}
 	c.enterRoster()
@@ -169,26 +206,25 @@ func (c *graphCall) streaming(r streamReport) {
 
 // goodbye implements side.
 func (c *graphCall) goodbye(connected bool) {
+	c.await()
+	c.queue.close()
 	c.mu.Lock()
-	result := c.result
-	c.gone = true
+	defer c.mu.Unlock()
 	if c.alive != nil {
 		c.alive.Stop()
 	}
-	redirected := c.redirected != nil
-	c.mu.Unlock()
-	c.cancelOperations()
 	switch {
 	case connected:
 		c.tellState("terminating", nil)
-		c.tellEnd(result, false)
-	case c.direction == Outgoing || redirected:
-		c.tellEnd(result, redirected)
-	case !isClosed(c.answered): // rejected or missed
+		c.tellEnd(c.result, false)
+	case c.redirected != nil:
+		c.tellEnd(c.result, true)
+	case c.direction == Incoming && !isClosed(c.answered): // rejected or missed
 		c.tellDeleted()
 	default:
-		c.tellEnd(result, false)
+		c.tellEnd(c.result, false)
 	}
+	c.gone = true
 }
 
 func isClosed(ch chan struct{}) bool {
@@ -233,14 +269,10 @@ func (c *graphCall) streamID(speaker int) string { return strconv.Itoa(msiOf(spe
 func (c *graphCall) pressed(key string) {
 	c.queue.pressed(key)
 	c.mu.Lock()
-	wanted := c.toneWanted && !c.order.appHosted
-	if wanted {
+	defer c.mu.Unlock()
+	if c.toneWanted {
 		c.tones++
-	}
-	sequence := c.tones
-	c.mu.Unlock()
-	if wanted {
-		c.tellTone(sequence, key)
+		c.tellTone(c.tones, key)
 	}
 }
 
@@ -290,11 +322,14 @@ func (c *graphCall) resource(version, context string) map[string]any {
 	if o.meeting != nil {
 		r["meetingInfo"] = o.meeting
 	}
-	if c.state == stateConnected {
+	if c.direction == Incoming {
+		r["source"].(map[string]any)["identity"] = c.sourceIdentity()
+	}
+	if c.state == stateConnected && !c.since.IsZero() {
 		r["mediaState"] = map[string]any{"@odata.type": "#microsoft.graph.callMediaState", "audio": "active"}
 		r["transcription"] = map[string]any{
 			"@odata.type": "#microsoft.graph.callTranscriptionInfo", "state": "inactive",
-			"lastModifiedDateTime": c.media.epoch.UTC().Format("2006-01-02T15:04:05.0000000Z"),
+			"lastModifiedDateTime": c.since.UTC().Format("2006-01-02T15:04:05.0000000Z"),
 		}
 	}
 	return r
@@ -302,16 +337,13 @@ func (c *graphCall) resource(version, context string) map[string]any {
 
 // stateName is the call's callState. Called with Call.mu held.
 func (c *graphCall) stateName() string {
-	switch {
-	case c.state == stateConnected && c.phase != "":
+	if c.state == stateConnected && c.phase != "" {
 		return c.phase
-	case c.state == stateRinging && c.direction == Outgoing:
-		return "establishing"
 	}
 	return [...]string{"incoming", "establishing", "established", "terminating", "terminated"}[c.state]
 }
 
-// callback is where the call tells of itself.
+// callback is where the call tells of itself. Called with Call.mu held.
 func (c *graphCall) callback() string {
 	if c.order.callbackURI != "" {
 		return c.order.callbackURI

@@ -1,9 +1,11 @@
 package cloud
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -26,7 +28,7 @@ var graphOperations = []graphOperation{
 	{name: "cancelMediaProcessing", method: "POST", path: "{}/cancelMediaProcessing", handle: ofGraphCall((*graphCall).cancelMedia)},
 	{name: "graphTransfer", method: "POST", path: "{}/transfer", roles: []string{RoleInitiate}, handle: ofGraphCall((*graphCall).transfer)},
 	{name: "changeScreenSharingRole", method: "POST", path: "{}/changeScreenSharingRole", roles: []string{RoleAccessMedia}, handle: ofGraphCall((*graphCall).screenSharing)},
-	{name: "updateRecordingStatus", method: "POST", path: "{}/updateRecordingStatus", roles: []string{RoleAccessMedia}, handle: ofGraphCall((*graphCall).recordingStatus)},
+	{name: "updateRecordingStatus", method: "POST", path: "{}/updateRecordingStatus", roles: []string{RoleJoin, RoleAccessMedia}, handle: ofGraphCall((*graphCall).recordingStatus)},
 	{name: "addLargeGalleryView", method: "POST", path: "{}/addLargeGalleryView", roles: []string{RoleJoin, RoleJoinAsGuest, RoleInitiateGroup}, handle: ofGraphCall((*graphCall).largeGallery)},
 	{name: "sendDtmfTones", method: "POST", path: "{}/sendDtmfTones", roles: []string{RoleInitiate, RoleAccessMedia}, handle: ofGraphCall((*graphCall).sendTones)},
 	{name: "participants", method: "GET", path: "{}/participants", handle: ofGraphCall((*graphCall).listParticipants)},
@@ -143,9 +145,14 @@ func (s *Server) newGraphOutgoing(app *GraphApp, kind string, o graphOrder) (*gr
 		c.source = *o.source
 	}
 	c.targets, c.lobby = o.targets, callee.Lobby && kind == kindMeeting
+	c.tenantID = cmp.Or(o.organizerTenant, app.TenantID)
 	close(c.answered)
 	if refused := s.admit(c.Call); refused != nil {
-		return nil, graphError(refused.status, refused.code, refused.message)
+		bad := graphError(refused.status, refused.code, refused.message)
+		if refused.retryAfter > 0 {
+			bad = bad.with("Retry-After", strconv.Itoa(refused.retryAfter))
+		}
+		return nil, bad
 	}
 	return c, nil
 }
@@ -156,6 +163,9 @@ func (s *Server) graphLogQuality(r *graphRequest) (*response, func()) {
 		Quality *struct {
 			CallChainID string `json:"callChainId"`
 		} `json:"quality"`
+	}
+	if r.agent == "" {
+		return refuseGraph(badRequest("User-Agent", "is missing"))
 	}
 	if bad := decodeGraph(r.body, &m); bad != nil {
 		return refuseGraph(bad)
@@ -171,11 +181,17 @@ func (c *graphCall) get(r *graphRequest) (*response, func()) {
 }
 
 func (c *graphCall) delete(*graphRequest) (*response, func()) {
-	c.end(graphByBot)
-	return newResponse(http.StatusNoContent, nil), func() {}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	sent := c.owe()
+	c.endLocked(graphByBot)
+	return newResponse(http.StatusNoContent, nil), sent
 }
 
+// keepAlive alone keeps a call: "At least one successful request must be made
+// within 45 minutes of the previous such request, or the start of the call."
 func (c *graphCall) keepAlive(*graphRequest) (*response, func()) {
+	c.keep()
 	resp := newResponse(http.StatusOK, nil)
 	resp.header = http.Header{"Cache-Control": {"private"}, "Content-Type": {"text/plain"}}
 	return resp, func() {}
@@ -192,8 +208,11 @@ func (c *graphCall) answer(r *graphRequest) (*response, func()) {
 	case o.callbackURI == "" && c.app.CallbackURL == "":
 		return refuseGraph(badRequest("callbackUri", "is missing, and the application has registered none"))
 	}
-	o.chatInfo, o.meeting = c.order.chatInfo, c.order.meeting
-	if !c.decide(func() { c.order, c.asked, c.handled = o, o.media, 1 }, Result{}) {
+	accept := func() {
+		o.chatInfo, o.meeting, o.meetingToken = c.order.chatInfo, c.order.meeting, c.order.meetingToken
+		c.order, c.asked, c.handled = o, o.media, 1
+	}
+	if !c.decide(accept, Result{}) {
 		return refuseGraph(c.notRinging())
 	}
 	if c.hasFault(MediaFirst) {
@@ -203,6 +222,20 @@ func (c *graphCall) answer(r *graphRequest) (*response, func()) {
 		}
 	}
 	return newResponse(http.StatusAccepted, nil), c.responseSent
+}
+
+// decline ends the ringing call, once note was made of it, and returns what says
+// that the response was sent: nil if it does not ring.
+func (c *graphCall) decline(why Result, note func()) (sent func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state != stateRinging {
+		return nil
+	}
+	note()
+	sent = c.owe()
+	c.endLocked(why)
+	return sent
 }
 
 func (c *graphCall) notRinging() *response {
@@ -221,10 +254,11 @@ func (c *graphCall) reject(r *graphRequest) (*response, func()) {
 	if !slices.Contains([]string{"none", "busy", "forbidden"}, strings.ToLower(m.Reason)) {
 		return refuseGraph(badRequest("reason", "%q: want none, busy or forbidden", m.Reason))
 	}
-	if !c.decide(nil, graphRejected) {
+	sent := c.decline(graphRejected, func() {})
+	if sent == nil {
 		return refuseGraph(c.notRinging())
 	}
-	return newResponse(http.StatusAccepted, nil), c.responseSent
+	return newResponse(http.StatusAccepted, nil), sent
 }
 
 // redirect serves POST …/redirect.
@@ -258,22 +292,19 @@ func (c *graphCall) redirect(r *graphRequest) (*response, func()) {
 			return refuseGraph(bad)
 		}
 	}
-	c.mu.Lock()
-	c.redirected = &m.Targets[0]
-	if c.state == stateRinging && m.CallbackURI != "" {
-		c.order.callbackURI = m.CallbackURI
-	}
-	c.mu.Unlock()
-	if !c.decide(nil, graphRedirected) {
+	sent := c.decline(graphRedirected, func() { c.redirected, c.order.callbackURI = &m.Targets[0], m.CallbackURI })
+	if sent == nil {
 		return refuseGraph(c.notRinging())
 	}
-	return newResponse(http.StatusAccepted, nil), c.responseSent
+	return newResponse(http.StatusAccepted, nil), sent
 }
 
 // mayPhone: only a call at or from an application instance that has a number
 // may be taken on to a telephone. Calls at the application itself, or with a
 // join token, may not: the documents' list of what is not supported.
 func (c *graphCall) mayPhone() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.app.Phone == "" || c.order.meetingToken != "" {
 		return false
 	}

@@ -15,6 +15,7 @@ type graphParty struct {
 	Name string
 
 	TenantID      string
+	AppType       string // applicationType
 	ParticipantID string
 	ReplacesCall  string
 	// told is what the request said, to be echoed; nil if it came from here.
@@ -105,6 +106,9 @@ func (p *graphParty) identity() map[string]any {
 	}
 	if p.TenantID != "" {
 		id["tenantId"] = p.TenantID
+	}
+	if p.AppType != "" {
+		id["applicationType"] = p.AppType
 	}
 	return map[string]any{"@odata.type": "#microsoft.graph.identitySet", p.Kind: id}
 }

@@ -3,7 +3,6 @@ package cloud
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/google/uuid"
 )
@@ -17,6 +16,7 @@ type JoinDecision struct {
 	Accepted  bool   `json:"accepted"`
 	Reason    string `json:"reason,omitempty"`
 	InviteURI string `json:"invite_uri,omitempty"`
+	Call      *Call  `json:"-"`
 }
 
 // Join brings one more participant of a policy group: while the call that was
@@ -66,16 +66,32 @@ func (c *Call) Join(ctx context.Context, who Speaker) (JoinDecision, error) {
 	case <-c.done:
 		return JoinDecision{}, fmt.Errorf("cloud: call %s ended", c.id)
 	case <-ctx.Done():
+		g.letGo()
 		return JoinDecision{}, fmt.Errorf("cloud: join: %w", ctx.Err())
 	}
 	if d.Accepted {
 		g.enter(who)
-	} else {
-		g.mu.Lock()
-		g.handled--
-		g.mu.Unlock()
+		return d, nil
 	}
-	return d, nil
+	g.letGo()
+	if d.InviteURI == "" {
+		return d, nil
+	}
+	if bad := checkGraphURI("inviteUri", d.InviteURI, c.server.Insecure); bad != nil {
+		return d, fmt.Errorf("cloud: join: %s", bad.failure.Message)
+	}
+	var err error
+	d.Call, err = c.server.ringGraphAt(ctx, d.InviteURI, GraphRing{
+		App: g.app.ID, Script: Script{HangUp: Never, Speakers: []Speaker{who}}, Policy: g.policyGroup,
+	})
+	return d, err
+}
+
+// letGo makes room for another participant.
+func (c *graphCall) letGo() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.handled--
 }
 
 func readDecision(status int, body []byte) JoinDecision {
@@ -89,7 +105,7 @@ func readDecision(status int, body []byte) JoinDecision {
 		d.Reason = "the response is not a participantJoiningResponse"
 		return d
 	}
-	switch strings.ToLower(strings.TrimPrefix(m.Type, "#microsoft.graph.")) {
+	switch typeName(m.Type) {
 	case "acceptjoinresponse":
 		d.Accepted = true
 	case "rejectjoinresponse":
@@ -123,12 +139,10 @@ func (c *graphCall) enter(sp Speaker) {
 // (participantLeftNotification).
 func (c *Call) Left(participantID string) bool {
 	g := graphOf(c)
-	if g == nil || g.policyGroup == "" || !g.has(participantID) {
+	if g == nil || g.policyGroup == "" || !g.has(participantID) || graphKey(participantID) == graphKey(g.myID) {
 		return false
 	}
-	g.mu.Lock()
-	g.handled--
-	g.mu.Unlock()
+	g.letGo()
 	g.notify(notification{
 		name: "left", change: "updated",
 		data: map[string]any{

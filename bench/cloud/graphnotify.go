@@ -15,21 +15,29 @@ type notification struct {
 	name, change string
 	path         string // below the call, with a slash in front; "" is the call
 	data         any    // resourceData; nil leaves it out
-	legacyPath   bool   // resource is told too, whatever the profile
 	answered     func(status int, body []byte)
-	uri          string // empty: the call's own
 }
 
-// notify queues a notification. Notifications of one call are delivered in
-// order, unless a fault changes that. It is safe for concurrent use, but must
-// not be called with Call.mu held.
+// notify queues a notification.
 func (c *graphCall) notify(n notification) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.notifyLocked(n)
+}
+
+// notifyLocked queues a notification, behind those of what happened before:
+// what happened and its telling are one step under Call.mu. They are delivered
+// in order, unless a fault changes that. Behind the end nothing is told.
+func (c *graphCall) notifyLocked(n notification) {
+	if c.gone {
+		return
+	}
 	item := map[string]any{
 		"@odata.type": "#microsoft.graph.commsNotification",
 		"changeType":  c.server.Profile.enum(n.change),
 		"resourceUrl": "/communications/calls/" + c.id + n.path,
 	}
-	if c.server.Profile == ProfileReal || n.legacyPath {
+	if c.server.Profile == ProfileReal {
 		item["resource"] = "/app/calls/" + c.id + n.path
 	}
 	// The documents show it in the notifications of calls that the bot
@@ -40,20 +48,14 @@ func (c *graphCall) notify(n notification) {
 	if n.data != nil {
 		item["resourceData"] = n.data
 	}
-	c.mu.Lock()
 	c.messages++
-	c.mu.Unlock()
-	uri := n.uri
-	if uri == "" {
-		uri = c.callback()
-	}
 	now := time.Now().UTC()
 	id := uuid.NewString()
 	c.events.add(posting{
 		log: EventLog{Type: "call:" + n.name, ID: id, Time: now.Format(time.RFC3339Nano), Data: marshal(item)},
-		uri: uri, bearer: c.bearer, answered: n.answered, header: c.notificationHeader(id),
+		uri: c.callback(), bearer: c.bearer, answered: n.answered, header: c.notificationHeader(id),
 		body: marshal(map[string]any{"@odata.type": "#microsoft.graph.commsNotifications", "value": []any{item}}),
-	}, c.faultsOf(n.name))
+	}, c.befalling(n.name))
 }
 
 // notificationHeader is what captures of the service's notifications show.
@@ -71,7 +73,7 @@ func (c *graphCall) notificationHeader(id string) http.Header {
 
 // callData is the call in a notification. Of calls that the bot created it has
 // an id, of those that it answered an address and a tag: so the documents' two
-// pages show it.
+// pages show it. Called with Call.mu held.
 func (c *graphCall) callData(state string) map[string]any {
 	data := map[string]any{"@odata.type": "#microsoft.graph.call", "state": c.server.Profile.enum(state)}
 	if c.direction == Outgoing {
@@ -79,15 +81,13 @@ func (c *graphCall) callData(state string) map[string]any {
 		return data
 	}
 	data["@odata.id"] = "/communications/calls/" + c.id
-	c.mu.Lock()
 	data["@odata.etag"] = etag(5445 + c.messages)
-	c.mu.Unlock()
 	return data
 }
 
 func etag(n int64) string { return `W/"` + strconv.FormatInt(n, 10) + `"` }
 
-// tellState tells of a state that is not the end.
+// tellState tells of a state that is not the end. Called with Call.mu held.
 func (c *graphCall) tellState(state string, more map[string]any) {
 	data := c.callData(state)
 	if c.direction == Outgoing && (state == "establishing" || state == "established") {
@@ -104,7 +104,7 @@ func (c *graphCall) tellState(state string, more map[string]any) {
 	for key, value := range more {
 		data[key] = value
 	}
-	c.notify(notification{name: state, change: "updated", data: data})
+	c.notifyLocked(notification{name: state, change: "updated", data: data})
 }
 
 func resultInfo(r Result) map[string]any {
@@ -115,7 +115,8 @@ func resultInfo(r Result) map[string]any {
 	return info
 }
 
-// tellEnd tells of the end, whole for a call that was redirected.
+// tellEnd tells of the end, whole for a call that was redirected. Called with
+// Call.mu held.
 func (c *graphCall) tellEnd(r Result, whole bool) {
 	data := c.callData("terminated")
 	data["resultInfo"] = resultInfo(r)
@@ -127,22 +128,20 @@ func (c *graphCall) tellEnd(r Result, whole bool) {
 			targets = append(targets, c.targets[i].info("invitationParticipantInfo"))
 		}
 		data["targets"] = targets
-		c.mu.Lock()
-		to := *c.redirected
-		c.mu.Unlock()
-		if to.Kind == "phone" {
+		if c.redirected.Kind == "phone" {
 			data["answeredBy"] = map[string]any{"identity": map[string]any{"encrypted": map[string]any{"id": uuid.NewString()}}}
 		}
 	}
-	if r == graphTransfer && c.transferReason() != "" {
-		data["terminationReason"] = c.transferReason()
+	if r == graphTransfer && c.consultative {
+		data["terminationReason"] = "AppTransferred"
 	}
-	c.notify(notification{name: "terminated", change: "deleted", data: data})
+	c.notifyLocked(notification{name: "terminated", change: "deleted", data: data})
 }
 
-// tellDeleted tells of a call that was never answered.
+// tellDeleted tells of a call that was never answered. Called with Call.mu
+// held.
 func (c *graphCall) tellDeleted() {
-	c.notify(notification{name: "terminated", change: "deleted", data: map[string]any{
+	c.notifyLocked(notification{name: "terminated", change: "deleted", data: map[string]any{
 		"@odata.type": "#microsoft.graph.call", "@odata.id": "/communications/calls/" + c.id,
 	}})
 }
@@ -160,6 +159,7 @@ func toneName(key string) string {
 	return strings.ToLower(key)
 }
 
+// tellTone tells of a key. Called with Call.mu held.
 func (c *graphCall) tellTone(sequence int64, key string) {
 	data := map[string]any{
 		"@odata.type": "#microsoft.graph.call", "state": c.server.Profile.enum("established"),
@@ -167,7 +167,7 @@ func (c *graphCall) tellTone(sequence int64, key string) {
 			"@odata.type": "#microsoft.graph.toneInfo", "sequenceId": sequence, "tone": c.server.Profile.enum(toneName(key)),
 		},
 	}
-	c.notify(notification{name: "tone", change: "updated", data: data})
+	c.notifyLocked(notification{name: "tone", change: "updated", data: data})
 }
 
 // ShareContent makes somebody begin or end to share content, which a bot hears
@@ -178,9 +178,12 @@ func (c *Call) ShareContent(begin bool) {
 		return
 	}
 	g.mu.Lock()
+	defer g.mu.Unlock()
 	change, wanted := "created", g.order.options.ContentSharing
 	session := uuid.NewString()
 	switch n := len(g.sharing); {
+	case begin && n >= maxMembers:
+		wanted = false
 	case begin:
 		g.sharing = append(g.sharing, session)
 	case n > 0:
@@ -189,7 +192,6 @@ func (c *Call) ShareContent(begin bool) {
 	default:
 		wanted = false
 	}
-	g.mu.Unlock()
 	if wanted {
 		g.tellSharing(change, session)
 	}
@@ -197,7 +199,7 @@ func (c *Call) ShareContent(begin bool) {
 
 // tellSharing has two documented shapes: of a call that was answered, the
 // session's own address and no data; of one that was created, the
-// collection's, and the session in an array.
+// collection's, and the session in an array. Called with Call.mu held.
 func (c *graphCall) tellSharing(change, session string) {
 	n := notification{name: "contentSharing", change: change, path: "/contentsharingsessions"}
 	if c.direction == Incoming {
@@ -205,7 +207,7 @@ func (c *graphCall) tellSharing(change, session string) {
 	} else {
 		n.data = []any{map[string]any{"@odata.type": "#microsoft.graph.contentSharingSession", "id": session}}
 	}
-	c.notify(n)
+	c.notifyLocked(n)
 }
 
 // decodeAnswer reads the body of a bot's response.

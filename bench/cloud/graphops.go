@@ -68,8 +68,8 @@ func (c *graphCall) reply(r *graphRequest, op *graphOp, status int, after func()
 // documents' samples do, in upper case without dashes.
 func (c *graphCall) complete(op *graphOp, status string, result Result, more map[string]any) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	if op.status != "running" {
-		c.mu.Unlock()
 		return
 	}
 	op.status, op.result = status, &result
@@ -79,11 +79,10 @@ func (c *graphCall) complete(op *graphOp, status string, result Result, more map
 	shape := c.shape(op)
 	c.messages++
 	tag := etag(5445 + c.messages)
-	c.mu.Unlock()
 	path := "/operations/" + strings.ToUpper(graphKey(op.id))
 	shape["@odata.id"], shape["@odata.etag"] = "/communications/calls/"+c.id+path, tag
 	delete(shape, "id")
-	c.notify(notification{name: "operation", change: "deleted", path: path, data: shape})
+	c.notifyLocked(notification{name: "operation", change: "deleted", path: path, data: shape})
 }
 
 var actionDone = Result{200, 0, "Action completed successfully."}
@@ -102,10 +101,6 @@ func (c *graphCall) afterwards(op *graphOp, d time.Duration, then func()) func()
 		})
 	}
 }
-
-// cancelOperations ends what runs when the call does: no notification follows
-// that the bot could use.
-func (c *graphCall) cancelOperations() { c.queue.close() }
 
 // contextModel is a body that carries no more than a clientContext.
 type contextModel struct {
@@ -126,7 +121,7 @@ func optionalContext(body []byte) (string, *response) {
 
 // groupOnly refuses what peer-to-peer calls do not have.
 func (c *graphCall) groupOnly() *response {
-	if c.kind == kindPeer {
+	if c.peer() {
 		return graphError(http.StatusBadRequest, "BadRequest", "The action is for group calls and meetings.")
 	}
 	return nil
@@ -134,6 +129,8 @@ func (c *graphCall) groupOnly() *response {
 
 // hosted refuses what is for calls whose media the other side hosts.
 func (c *graphCall) hosted(app bool) *response {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	switch {
 	case c.order.appHosted == app:
 		return nil
@@ -227,7 +224,7 @@ func (c *graphCall) cancelMedia(r *graphRequest) (*response, func()) {
 		return refuseGraph(bad)
 	}
 	op := c.begin("cancelMediaProcessingOperation", context, "completed")
-	return c.reply(r, op, http.StatusOK, c.queue.cancel)
+	return c.reply(r, op, http.StatusOK, c.queue.clear())
 }
 
 // sendTones presses keys; the operation says how that went and is completed
@@ -260,7 +257,7 @@ func (c *graphCall) sendTones(r *graphRequest) (*response, func()) {
 	op := c.begin("sendDtmfTonesOperation", m.ClientContext, "running")
 	op.more["completionReason"] = c.server.Profile.enum("completedSuccessfully")
 	c.mu.Lock()
-	c.sentTones = append(c.sentTones, keys...)
+	c.sentTones = append(c.sentTones, keys[:min(len(keys), maxKeys-len(c.sentTones))]...)
 	c.mu.Unlock()
 	return c.reply(r, op, http.StatusOK, c.afterwards(op, time.Duration(len(keys)*m.Delay)*time.Millisecond, nil))
 }
@@ -303,9 +300,9 @@ func (c *graphCall) largeGallery(r *graphRequest) (*response, func()) {
 	op := c.begin("addLargeGalleryViewOperation", context, "running")
 	return c.reply(r, op, http.StatusAccepted, c.afterwards(op, c.server.scaled(calleeDelay), func() {
 		c.changeRoster(func() {
-			view := graphParty{Kind: "application", ID: uuid.NewString(), Name: "LargeGallery"}
+			view := graphParty{Kind: "application", ID: uuid.NewString(), Name: "LargeGallery", AppType: "LargeGallery-V2"}
 			m := member{
-				id: uuid.NewString(), party: view, msi: msiOf(len(c.stage.actors) + len(c.members)), speaker: -1, sequence: c.sequence,
+				id: uuid.NewString(), party: view, msi: c.extraMSI(), speaker: -1, sequence: c.sequence,
 				metadata: `{"audienceView":{"id":"` + view.ID + `","page":0,"status":"available","type":"lg","aspectRatio":"16:9"}}`,
 			}
 			c.members = append(c.members, m)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/google/uuid"
 )
@@ -27,7 +26,7 @@ func (c *graphCall) getParticipant(r *graphRequest) (*response, func()) {
 	defer c.mu.Unlock()
 	for _, m := range c.visible() {
 		if graphKey(m.id) == graphKey(r.ids[0]) && c.kind != kindPeer {
-			return newResponse(http.StatusOK, c.row(m)), func() {}
+			return newResponse(http.StatusOK, m.rowAs(ProfileDocs, c)), func() {}
 		}
 	}
 	return refuseGraph(errParticipant())
@@ -71,10 +70,7 @@ func (c *graphCall) muteAll(r *graphRequest) (*response, func()) {
 	return c.reply(r, op, http.StatusOK, func() {
 		c.changeRoster(func() {
 			for _, id := range m.Participants {
-				c.change(id, func(m *member) {
-					m.muted = true
-					c.muteSpeaker(m.speaker, true)
-				})
+				c.change(id, func(m *member) { m.muted = true })
 			}
 		})
 	})
@@ -148,13 +144,13 @@ func (c *graphCall) join(parties []graphParty, replaced string) {
 		if c.kind == kindPeer {
 			// Whoever is invited into a call of two makes it one of many,
 			// whose roster the bot is told from then on.
-			c.kind = kindGroup
+			c.kind, c.hungUp = kindGroup, graphByOthers
 			c.members = append(c.members, c.firstMembers()...)
 		}
 		for _, p := range parties {
 			if len(c.members) < maxMembers {
 				c.members = append(c.members, member{
-					id: uuid.NewString(), party: p, msi: msiOf(len(c.stage.actors) + len(c.members)), speaker: -1, sequence: c.sequence,
+					id: uuid.NewString(), party: p, msi: c.extraMSI(), speaker: -1, sequence: c.sequence,
 				})
 			}
 		}
@@ -162,83 +158,6 @@ func (c *graphCall) join(parties []graphParty, replaced string) {
 	if other := c.server.graphCallOf(replaced, c.app); replaced != "" && other != nil {
 		other.end(graphTransfer)
 	}
-}
-
-// transfer serves POST …/transfer: blind, or with replacesCallId consultative;
-// of a group call only of one of its participants.
-func (c *graphCall) transfer(r *graphRequest) (*response, func()) {
-	var m struct {
-		contextModel
-		Target     *graphParty `json:"transferTarget"`
-		Transferee *graphParty `json:"transferee"`
-	}
-	bad := decodeGraph(r.body, &m)
-	switch {
-	case bad != nil:
-	case m.Target == nil || m.Target.ID == "":
-		bad = badRequest("transferTarget.identity", "names nobody")
-	case c.kind != kindPeer && (m.Transferee == nil || m.Transferee.ParticipantID == ""):
-		bad = badRequest("transferee.participantId", "is missing: a group call transfers one of its participants")
-	case c.kind != kindPeer && !c.has(m.Transferee.ParticipantID):
-		bad = badRequest("transferee.participantId", "%q: no such participant", m.Transferee.ParticipantID)
-	case m.Target.Kind == "phone" && !c.mayPhone():
-		bad = errPhone()
-	case m.Target.ReplacesCall != "" && c.server.graphCallOf(m.Target.ReplacesCall, c.app) == nil:
-		bad = badRequest("transferTarget.replacesCallId", "%q: no such call", m.Target.ReplacesCall)
-	}
-	if bad = firstOf(bad, clientContext(m.ClientContext), c.standing()); bad != nil {
-		return refuseGraph(bad)
-	}
-	return newResponse(http.StatusAccepted, nil), func() {
-		c.server.wg.Go(func() { c.hand(*m.Target, m.Transferee) })
-	}
-}
-
-// hand takes a call over to somebody else.
-func (c *graphCall) hand(target graphParty, transferee *graphParty) {
-	c.setPhase("transferring")
-	c.tellState("transferring", nil)
-	if !sleep(c.ctx, c.server.scaled(calleeDelay)) {
-		return
-	}
-	if c.hasFault(FailTransfer) {
-		code := 7000
-		if target.ReplacesCall != "" {
-			code = 7700
-		}
-		c.setPhase("")
-		c.tellState("established", map[string]any{"resultInfo": resultInfo(Result{500, code, "The transfer failed."})})
-		return
-	}
-	c.mu.Lock()
-	c.consultative = target.ReplacesCall != ""
-	c.mu.Unlock()
-	c.setPhase("transferAccepted")
-	c.tellState("transferAccepted", nil)
-	if other := c.server.graphCallOf(target.ReplacesCall, c.app); target.ReplacesCall != "" && other != nil {
-		other.end(graphTransfer)
-	}
-	if transferee != nil {
-		c.setPhase("")
-		c.Leave(transferee.ParticipantID)
-		return
-	}
-	c.end(graphTransfer)
-}
-
-func (c *graphCall) setPhase(phase string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.phase = phase
-}
-
-func (c *graphCall) transferReason() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.consultative {
-		return "AppTransferred"
-	}
-	return ""
 }
 
 func (c *graphCall) startHoldMusic(r *graphRequest) (*response, func()) {
@@ -270,20 +189,29 @@ func (c *graphCall) holdMusic(r *graphRequest, kind string, on bool) (*response,
 	if !c.has(r.ids[0]) {
 		return refuseGraph(errParticipant())
 	}
-	c.mu.Lock()
-	other := c.onHold
-	busy := on && other != "" && other != id
-	if !busy {
-		c.onHold = map[bool]string{true: id}[on]
-		i := slices.IndexFunc(c.members, func(m member) bool { return graphKey(m.id) == id })
-		c.muteSpeaker(c.members[i].speaker, on)
-	}
-	c.mu.Unlock()
-	if busy {
-		return refuseGraph(graphError(http.StatusBadRequest, "BadRequest", "Another participant is on hold."))
+	if bad := c.setHold(id, on); bad != nil {
+		return refuseGraph(bad)
 	}
 	op := c.begin(kind, m.ClientContext, "running")
 	return c.reply(r, op, http.StatusAccepted, c.afterwards(op, c.server.scaled(connectDelay), nil))
+}
+
+// setHold puts a member on hold, one at a time, or takes it off.
+func (c *graphCall) setHold(id string, on bool) *response {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := slices.IndexFunc(c.members, func(m member) bool { return graphKey(m.id) == id })
+	switch {
+	case i < 0:
+		return errParticipant() // has just left
+	case on && c.onHold != "" && c.onHold != id:
+		return graphError(http.StatusBadRequest, "BadRequest", "Another participant is on hold.")
+	case !on && c.onHold != id:
+		return graphError(http.StatusBadRequest, "BadRequest", "The participant is not on hold.")
+	}
+	c.onHold = map[bool]string{true: id}[on]
+	c.hush(&c.members[i])
+	return nil
 }
 
 func (c *graphCall) listSharing(*graphRequest) (*response, func()) {
@@ -309,117 +237,4 @@ func (c *graphCall) getSharing(r *graphRequest) (*response, func()) {
 		}
 	}
 	return refuseGraph(graphError(http.StatusNotFound, "NotFound", "Content sharing session not found."))
-}
-
-// routingModel is audioRoutingGroup. The emulator keeps groups, and its mix
-// does not obey them.
-type routingModel struct {
-	ID        string   `json:"id"`
-	Mode      string   `json:"routingMode"`
-	Sources   []string `json:"sources"`
-	Receivers []string `json:"receivers"`
-}
-
-func (c *graphCall) checkRouting(m *routingModel) *response {
-	mode := strings.ToLower(m.Mode)
-	switch {
-	case mode != "onetoone" && mode != "multicast":
-		return badRequest("routingMode", "%q: want oneToOne or multicast", m.Mode)
-	case len(m.Sources) != 1:
-		return badRequest("sources", "%d: want one", len(m.Sources))
-	case len(m.Receivers) == 0:
-		return badRequest("receivers", "is missing")
-	case m.ID == "" || len(m.ID) > maxClientText:
-		return badRequest("id", "%d characters: want 1 to %d", len(m.ID), maxClientText)
-	}
-	for i, id := range append(slices.Clone(m.Sources), m.Receivers...) {
-		if !c.has(id) {
-			field := "sources"
-			if i > 0 {
-				field = fmt.Sprintf("receivers[%d]", i-1)
-			}
-			return badRequest(field, "%q: no such participant", id)
-		}
-	}
-	m.Mode = map[string]string{"onetoone": "oneToOne", "multicast": "multicast"}[mode]
-	return nil
-}
-
-func (m *routingModel) shape() map[string]any {
-	return map[string]any{
-		"@odata.type": "#microsoft.graph.audioRoutingGroup", "id": m.ID, "routingMode": m.Mode, "sources": m.Sources, "receivers": m.Receivers,
-	}
-}
-
-func (c *graphCall) listRouting(*graphRequest) (*response, func()) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	all := []any{}
-	for _, id := range c.routing {
-		all = append(all, c.groups[id])
-	}
-	return newResponse(http.StatusOK, map[string]any{"value": all}), func() {}
-}
-
-// createRouting answers 200, not 201, as the documents show it.
-func (c *graphCall) createRouting(r *graphRequest) (*response, func()) {
-	var m routingModel
-	bad := decodeGraph(r.body, &m)
-	if bad == nil {
-		bad = firstOf(c.groupOnly(), c.standing(), c.checkRouting(&m))
-	}
-	if bad != nil {
-		return refuseGraph(bad)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.groups[m.ID] != nil || len(c.routing) >= maxMembers {
-		return refuseGraph(badRequest("id", "%q: is taken, or there are %d groups", m.ID, len(c.routing)))
-	}
-	c.groups[m.ID] = m.shape()
-	c.routing = append(c.routing, m.ID)
-	return newResponse(http.StatusOK, m.shape()), func() {}
-}
-
-func errRouting() *response {
-	return graphError(http.StatusNotFound, "NotFound", "Audio routing group not found.")
-}
-
-func (c *graphCall) getRouting(r *graphRequest) (*response, func()) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if g := c.groups[r.ids[0]]; g != nil {
-		return newResponse(http.StatusOK, g), func() {}
-	}
-	return refuseGraph(errRouting())
-}
-
-func (c *graphCall) updateRouting(r *graphRequest) (*response, func()) {
-	m := routingModel{}
-	bad := decodeGraph(r.body, &m)
-	m.ID = r.ids[0]
-	if bad == nil {
-		bad = c.checkRouting(&m)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch {
-	case c.groups[m.ID] == nil:
-		return refuseGraph(errRouting())
-	case bad != nil:
-		return refuseGraph(bad)
-	}
-	c.groups[m.ID] = m.shape()
-	return newResponse(http.StatusOK, m.shape()), func() {}
-}
-
-func (c *graphCall) deleteRouting(r *graphRequest) (*response, func()) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.groups[r.ids[0]] == nil {
-		return refuseGraph(errRouting())
-	}
-	delete(c.groups, r.ids[0])
-	c.routing = slices.DeleteFunc(c.routing, func(id string) bool { return id == r.ids[0] })
-	return newResponse(http.StatusNoContent, nil), func() {}
 }

@@ -1,15 +1,11 @@
 package cloud
 
 import (
-	"bytes"
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -40,21 +36,11 @@ type mediaTask struct {
 	op      *graphOp
 	prompts []string // addresses of WAV files
 	record  *recordModel
+	base    string // address of what was recorded
 	cancel  context.CancelFunc
 	ctx     context.Context
-	keys    chan string // pressed while it runs
-}
-
-// recordModel is the body of recordResponse.
-type recordModel struct {
-	contextModel
-	Prompts        []promptModel `json:"prompts"`
-	BargeIn        bool          `json:"bargeInAllowed"`
-	InitialSilence *int          `json:"initialSilenceTimeoutInSeconds"`
-	MaxSilence     *int          `json:"maxSilenceTimeoutInSeconds"`
-	MaxRecord      *int          `json:"maxRecordDurationInSeconds"`
-	PlayBeep       *bool         `json:"playBeep"`
-	StopTones      []string      `json:"stopTones"`
+	keys    chan string   // pressed while it runs
+	told    chan struct{} // closed once the response that began it was sent
 }
 
 type promptModel struct {
@@ -72,7 +58,7 @@ func (q *mediaQueue) add(t *mediaTask) bool {
 		return false
 	}
 	t.ctx, t.cancel = context.WithCancel(t.c.ctx)
-	t.keys = make(chan string, 64)
+	t.keys, t.told = make(chan string, 64), make(chan struct{})
 	q.waiting = append(q.waiting, t)
 	q.next()
 	return true
@@ -86,6 +72,10 @@ func (q *mediaQueue) next() {
 	t := q.waiting[0]
 	q.waiting, q.running = q.waiting[1:], t
 	t.c.server.wg.Go(func() {
+		select {
+		case <-t.told:
+		case <-t.ctx.Done(): // the call ended
+		}
 		t.run()
 		q.mu.Lock()
 		defer q.mu.Unlock()
@@ -94,18 +84,21 @@ func (q *mediaQueue) next() {
 	})
 }
 
-// cancel ends all that runs or waits: cancelMediaProcessing.
-func (q *mediaQueue) cancel() {
+// clear takes all that waits out of the queue, and returns what cancels that and
+// what runs.
+func (q *mediaQueue) clear() (cancel func()) {
 	q.mu.Lock()
-	waiting := q.waiting
+	defer q.mu.Unlock()
+	waiting, running := q.waiting, q.running
 	q.waiting = nil
-	if q.running != nil {
-		q.running.cancel()
-	}
-	q.mu.Unlock()
-	for _, t := range waiting {
-		t.cancel()
-		t.fail(errCancelled)
+	return func() {
+		if running != nil {
+			running.cancel()
+		}
+		for _, t := range waiting {
+			t.cancel()
+			t.fail(errCancelled)
+		}
 	}
 }
 
@@ -153,13 +146,17 @@ func (t *mediaTask) run() {
 			return
 		}
 	}
+	if !t.heard() {
+		t.fail(errCancelled)
+		return
+	}
 	if t.record == nil {
 		t.c.complete(t.op, "completed", actionDone, nil)
 		return
 	}
 	if t.record.PlayBeep == nil || *t.record.PlayBeep {
 		t.c.hear(beep())
-		if !sleep(t.ctx, time.Duration(len(beep()))*time.Second/pcm.SampleRate) {
+		if !t.heard() {
 			t.fail(errCancelled)
 			return
 		}
@@ -193,13 +190,32 @@ func (t *mediaTask) play(uri string) error {
 		return err
 	}
 	t.c.hear(samples)
+	// The next prompt comes while the end of this one waits to be heard.
 	if sleep(t.ctx, time.Duration(len(samples))*time.Second/pcm.SampleRate) {
 		return nil
 	}
-	t.c.mu.Lock()
-	t.c.playout.flush(t.c.media.position(time.Now()))
-	t.c.mu.Unlock()
+	t.hush()
 	return errCancelled
+}
+
+// heard waits until all was heard that is to be, and cuts it if the operation
+// is cancelled before.
+func (t *mediaTask) heard() bool {
+	t.c.mu.Lock()
+	left := t.c.playout.left(t.c.media.position(time.Now()))
+	t.c.mu.Unlock()
+	if left == 0 || sleep(t.ctx, time.Duration(left)*time.Second/pcm.SampleRate) {
+		return true
+	}
+	t.hush()
+	return false
+}
+
+// hush cuts what is heard.
+func (t *mediaTask) hush() {
+	t.c.mu.Lock()
+	defer t.c.mu.Unlock()
+	t.c.playout.flush(t.c.media.position(time.Now()))
 }
 
 // fetchPrompt gets a WAV file, which must be mono, 16 bit, 16 kHz: the
@@ -273,188 +289,23 @@ func (c *graphCall) playPrompt(r *graphRequest) (*response, func()) {
 		return refuseGraph(bad)
 	}
 	op := c.begin("playPromptOperation", m.ClientContext, "running")
-	return c.reply(r, op, http.StatusOK, func() { c.enqueue(&mediaTask{c: c, op: op, prompts: uris}) })
+	return c.enqueue(r, &mediaTask{c: c, op: op, prompts: uris}, false)
 }
 
-func (c *graphCall) enqueue(t *mediaTask) {
-	if !c.queue.add(t) {
-		t.fail(fmt.Errorf("%d operations wait already", maxQueue))
+// enqueue takes the next place in the queue for an operation, which begins once
+// its response was sent; what it barges in on ends then.
+func (c *graphCall) enqueue(r *graphRequest, t *mediaTask, bargeIn bool) (*response, func()) {
+	cancel := func() {}
+	if bargeIn {
+		cancel = c.queue.clear()
 	}
-}
-
-func (c *graphCall) recordResponse(r *graphRequest) (*response, func()) {
-	var m recordModel
-	bad := decodeGraph(r.body, &m)
-	uris, wrong := c.server.checkPrompts(m.Prompts, 1)
-	for _, f := range []struct {
-		name  string
-		value *int
-	}{
-		{"initialSilenceTimeoutInSeconds", m.InitialSilence}, {"maxSilenceTimeoutInSeconds", m.MaxSilence}, {"maxRecordDurationInSeconds", m.MaxRecord},
-	} {
-		if bad == nil && f.value != nil && (*f.value < 1 || *f.value > int(recordsFor/time.Second)) {
-			bad = badRequest(f.name, "%d: want 1 to 120", *f.value)
-		}
-	}
-	if bad = firstOf(bad, wrong, clientContext(m.ClientContext), c.hosted(false), c.standing()); bad != nil {
-		return refuseGraph(bad)
-	}
-	if m.BargeIn {
-		c.queue.cancel()
-	}
-	op := c.begin("recordOperation", m.ClientContext, "running")
-	return c.reply(r, op, http.StatusOK, func() { c.enqueue(&mediaTask{c: c, op: op, prompts: uris, record: &m}) })
-}
-
-// seconds of an optional setting; 5 is the documents' default for each.
-func seconds(value *int) int {
-	if value == nil {
-		return 5
-	}
-	return *value
-}
-
-// take records what the speakers say until something ends it.
-func (t *mediaTask) take() {
-	c, m := t.c, t.record
-	from := c.slotNow()
-	first, quiet := -1, 0
-	reason, result := "maxRecordDurationReached", Result{200, 8515, "Action completed, max record duration was reached."}
-	var samples []int16
-	for slot := from; ; slot++ {
-		mix, ok := c.spoken(t.ctx, slot)
-		if !ok {
-			t.fail(errCancelled)
+	added := c.queue.add(t)
+	return c.reply(r, t.op, http.StatusOK, func() {
+		cancel()
+		if !added {
+			t.fail(fmt.Errorf("%d operations wait already", maxQueue))
 			return
 		}
-		samples = append(samples, mix...)
-		if silentSamples(mix) {
-			quiet++
-		} else {
-			quiet = 0
-			if first < 0 {
-				first = slot
-			}
-		}
-		elapsed := (slot - from + 1) / 50
-		stop := false
-		switch {
-		case t.stopTone():
-			reason, result, stop = "stopToneDetected", Result{200, 8514, "Action completed, stop tone detected."}, true
-		case first < 0 && elapsed >= seconds(m.InitialSilence):
-			reason, result, stop = "initialSilenceTimeout", Result{400, 8510, "Action failed, initial silence timeout reached."}, true
-		case first >= 0 && quiet >= 50*seconds(m.MaxSilence):
-			reason, result, stop = "maxSilenceTimeout", Result{200, 8516, "Action completed, max silence timeout was reached."}, true
-		case elapsed >= seconds(m.MaxRecord):
-			stop = true
-		}
-		if stop {
-			break
-		}
-	}
-	status := "completed"
-	if result.Code >= 400 {
-		status = "failed"
-	}
-	location, token := c.server.keepRecording(samples)
-	c.complete(t.op, status, result, map[string]any{
-		"recordingLocation": location, "recordingAccessToken": token, "completionReason": c.server.Profile.enum(reason),
+		close(t.told)
 	})
-}
-
-func (t *mediaTask) stopTone() bool {
-	for {
-		select {
-		case key := <-t.keys:
-			for _, want := range t.record.StopTones {
-				if strings.EqualFold(want, key) {
-					return true
-				}
-			}
-		default:
-			return false
-		}
-	}
-}
-
-// slotNow is the slot that is being played.
-func (c *Call) slotNow() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.media.slots
-}
-
-// spoken returns what all speakers say in a slot, once it has passed.
-func (c *graphCall) spoken(ctx context.Context, slot int) ([]int16, bool) {
-	for c.slotNow() <= slot {
-		if !sleep(ctx, pcm.FrameDuration) {
-			return nil, false
-		}
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var lines []line
-	for i := range c.stage.actors {
-		lines = append(lines, line{samples: c.stage.actors[i].at(slot)})
-	}
-	return sum(lines), true
-}
-
-const recordingsPath = "/recordings/"
-
-// maxRecordings bounds those that are kept; the oldest goes first.
-const maxRecordings = 64
-
-// keepRecording returns where it can be fetched, and with which token.
-func (s *Server) keepRecording(samples []int16) (location, token string) {
-	id := rand.Text()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.recordings[id] = recording{token: rand.Text(), wave: waveOf(samples)}
-	s.recordingIDs = append(s.recordingIDs, id)
-	if len(s.recordingIDs) > maxRecordings {
-		delete(s.recordings, s.recordingIDs[0])
-		s.recordingIDs = s.recordingIDs[1:]
-	}
-	return s.url + recordingsPath + id, s.recordings[id].token
-}
-
-// recording is one that was taken by recordResponse.
-type recording struct {
-	token string
-	wave  []byte
-}
-
-// waveOf writes a WAV file: 44 bytes of header, and the samples.
-func waveOf(samples []int16) []byte {
-	var b bytes.Buffer
-	data := PCM(samples).bytes()
-	b.WriteString("RIFF")
-	b.Write(binary.LittleEndian.AppendUint32(nil, uint32(36+len(data))))
-	b.WriteString("WAVEfmt ")
-	for _, v := range []any{uint32(16), uint16(1), uint16(1), uint32(16000), uint32(32000), uint16(2), uint16(16)} {
-		// A bytes.Buffer takes all that it is given.
-		_ = binary.Write(&b, binary.LittleEndian, v)
-	}
-	b.WriteString("data")
-	b.Write(binary.LittleEndian.AppendUint32(nil, uint32(len(data))))
-	b.Write(data)
-	return b.Bytes()
-}
-
-// serveRecording is what DownloadRecording of the clients asks for.
-func (s *Server) serveRecording(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	rec, ok := s.recordings[strings.TrimPrefix(r.URL.Path, recordingsPath)]
-	s.mu.Unlock()
-	switch {
-	case !ok:
-		http.Error(w, "no such recording", http.StatusNotFound)
-	case r.Header.Get("Authorization") != "Bearer "+rec.token:
-		http.Error(w, "the recordingAccessToken is wrong", http.StatusUnauthorized)
-	default:
-		w.Header().Set("Content-Type", "application/octet-stream")
-		// A peer that has gone away does not get its file.
-		_, _ = w.Write(rec.wave)
-	}
 }

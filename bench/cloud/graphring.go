@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/mixminus/mixminus/engine/pcm"
 )
 
 // GraphRing is an incoming call at a bot.
@@ -30,6 +32,9 @@ type GraphRing struct {
 	// it, not by a person, and rings for 5 s. Participants under one policy
 	// are one group.
 	Policy string
+	// APIVersion in whose shape the call is told: "beta" shows by which way it
+	// came, and where its targets are. Empty means "v1.0".
+	APIVersion string
 }
 
 // Errors on which a caller can act.
@@ -44,6 +49,11 @@ var (
 // CallbackURL, follows a redirection to another address once, and returns when
 // it was accepted. The bot may answer before.
 func (s *Server) RingGraph(ctx context.Context, r GraphRing) (*Call, error) {
+	return s.ringGraphAt(ctx, "", r)
+}
+
+// ringGraphAt is RingGraph to another address than the app's.
+func (s *Server) ringGraphAt(ctx context.Context, uri string, r GraphRing) (*Call, error) {
 	if err := r.Script.Validate(); err != nil {
 		return nil, err
 	}
@@ -51,6 +61,8 @@ func (s *Server) RingGraph(ctx context.Context, r GraphRing) (*Call, error) {
 	switch {
 	case app == nil:
 		return nil, fmt.Errorf("cloud: app: %q is not registered", r.App)
+	case r.APIVersion != "" && r.APIVersion != "v1.0" && r.APIVersion != "beta":
+		return nil, fmt.Errorf("cloud: version: %q: want v1.0 or beta", r.APIVersion)
 	case app.CallbackURL == "":
 		return nil, fmt.Errorf("cloud: app %s: callback_url is empty: there is no bot to ring", app.ID)
 	case r.Instance && app.InstanceID == "":
@@ -80,10 +92,11 @@ func (s *Server) RingGraph(ctx context.Context, r GraphRing) (*Call, error) {
 	if kind == kindMeeting {
 		c.order.chatInfo, c.order.meeting = s.newMeeting(app)
 	}
+	item := c.ringing(r.APIVersion)
 	if refused := s.admit(c.Call); refused != nil {
 		return nil, fmt.Errorf("cloud: ring: %w", refused)
 	}
-	if err := s.postRing(ctx, c); err != nil {
+	if err := s.postRing(ctx, c, cmp.Or(uri, app.CallbackURL), item); err != nil {
 		c.end(graphMissed)
 		return nil, fmt.Errorf("cloud: ring: %w", err)
 	}
@@ -133,36 +146,44 @@ func (s *Server) newMeeting(app *GraphApp) (chat, info map[string]any) {
 
 // postRing delivers the notification of a call that rings. The documents say
 // 302, Microsoft's own recording bot 307: both send it on.
-func (s *Server) postRing(ctx context.Context, c *graphCall) error {
-	uri := c.app.CallbackURL
-	item := map[string]any{
-		"@odata.type": "#microsoft.graph.commsNotification", "changeType": s.Profile.enum("created"),
-		"resourceUrl": "/communications/calls/" + c.id, "resourceData": c.ringing(),
-	}
-	if s.Profile == ProfileReal || c.kind == kindPolicy {
-		item["resource"] = "/app/calls/" + c.id
-	}
+func (s *Server) postRing(ctx context.Context, c *graphCall, uri string, item map[string]any) error {
 	body := marshal(map[string]any{"@odata.type": "#microsoft.graph.commsNotifications", "value": []any{item}})
 	id := uuid.NewString()
 	for hops := 0; ; hops++ {
 		p := posting{header: c.notificationHeader(id), bearer: c.bearer}
+		copies := 1
 		for _, f := range c.faultsOf("incoming") {
-			if f.Kind == BadEventToken {
+			switch f.Kind {
+			case BadEventToken:
 				p.token = &f
+			case DuplicateEvent:
+				copies++
+			case LateEvent:
+				p.late += time.Duration(f.Slots) * pcm.FrameDuration
 			}
 		}
-		resp, err := s.send(ctx, uri, p.headerNow(), body)
-		if err != nil {
-			return err
+		if !sleep(ctx, p.late) {
+			return ctx.Err()
+		}
+		var resp posted
+		for range copies {
+			var err error
+			if resp, err = s.send(ctx, uri, p.headerNow(), body); err != nil {
+				return err
+			}
 		}
 		switch {
 		case resp.status/100 == 2:
 			return nil
 		case (resp.status == http.StatusFound || resp.status == http.StatusTemporaryRedirect) && hops == 0:
-			uri = resp.location
-			if uri == "" {
-				return fmt.Errorf("HTTP %d without Location", resp.status)
+			to, err := elsewhere(uri, resp.location)
+			if err != nil {
+				return fmt.Errorf("HTTP %d: %w", resp.status, err)
 			}
+			if bad := checkGraphURI("Location", to, s.Insecure); bad != nil {
+				return fmt.Errorf("HTTP %d: %s", resp.status, bad.failure.Message)
+			}
+			uri = to
 		case hops > 0:
 			return fmt.Errorf("%w to %s, which answered HTTP %d", ErrRedirected, uri, resp.status)
 		default:
@@ -171,10 +192,34 @@ func (s *Server) postRing(ctx context.Context, c *graphCall) error {
 	}
 }
 
-// ringing is the call in the notification that it rings: of the documents' two
-// answer pages, and for a policy their third example.
-func (c *graphCall) ringing() map[string]any {
+// elsewhere is where a response sends its client, which may be told relatively.
+func elsewhere(from, location string) (string, error) {
+	if location == "" {
+		return "", errors.New("Location is missing")
+	}
+	base, err := url.Parse(from)
+	if err != nil {
+		return "", err
+	}
+	to, err := base.Parse(location)
+	if err != nil {
+		return "", err
+	}
+	return to.String(), nil
+}
+
+// ringing is the notification that the call rings: of the documents' two
+// answer pages, and for a policy their third example. Called before the call
+// is anybody else's.
+func (c *graphCall) ringing(version string) map[string]any {
 	p := c.server.Profile
+	item := map[string]any{
+		"@odata.type": "#microsoft.graph.commsNotification", "changeType": p.enum("created"),
+		"resourceUrl": "/communications/calls/" + c.id,
+	}
+	if p == ProfileReal || c.kind == kindPolicy {
+		item["resource"] = "/app/calls/" + c.id
+	}
 	call := map[string]any{
 		"@odata.type": "#microsoft.graph.call", "state": p.enum("incoming"), "direction": p.enum("incoming"),
 	}
@@ -186,7 +231,11 @@ func (c *graphCall) ringing() map[string]any {
 		call["@odata.id"], call["@odata.etag"] = "/communications/calls/"+c.id, etag(5445)
 		call["requestedModalities"] = []any{p.enum("audio")}
 	}
-	if c.source.Kind == "phone" || c.targets[0].Kind == "applicationInstance" && c.app.Phone != "" && c.kind == kindPeer {
+	if version == "beta" && c.kind != kindPolicy {
+		target["region"], target["languageId"] = "westus", "en-US"
+	}
+	byPhone := c.source.Kind == "phone" || c.targets[0].Kind == "applicationInstance" || version == "beta"
+	if byPhone && c.app.Phone != "" && c.kind == kindPeer {
 		call["callRoutes"] = []any{map[string]any{
 			"@odata.type": "#microsoft.graph.callRoute", "routingType": p.enum("lookup"),
 			"original": map[string]any{"phone": map[string]any{"id": c.app.Phone}}, "final": c.targets[0].identity(),
@@ -202,7 +251,8 @@ func (c *graphCall) ringing() map[string]any {
 		source["id"], source["endpointType"], source["region"] = uuid.NewString(), "default", "amer"
 	}
 	call["source"], call["targets"] = source, []any{target}
-	return call
+	item["resourceData"] = call
+	return item
 }
 
 // sourceIdentity is the caller, encrypted for an app that has none of the
@@ -218,14 +268,17 @@ func (c *graphCall) sourceIdentity() map[string]any {
 func (c *graphCall) policyCall(call, source, target map[string]any) {
 	observed := uuid.NewString()
 	who := map[string]any{"@odata.type": "#microsoft.graph.identity", "id": c.source.ID, "identityProvider": "AAD"}
-	source["identity"] = map[string]any{"@odata.type": "#microsoft.graph.identitySet", c.source.Kind: who}
+	if _, hidden := source["identity"].(map[string]any)["encrypted"]; !hidden {
+		source["identity"] = map[string]any{"@odata.type": "#microsoft.graph.identitySet", c.source.Kind: who}
+	}
 	source["id"], source["endpointType"], source["region"] = observed, "default", "amer"
 	delete(source, "languageId")
 	instance := map[string]any{"@odata.type": "#microsoft.graph.identity", "id": c.targets[0].ID, "identityProvider": "AAD"}
 	target["identity"] = map[string]any{"@odata.type": "#microsoft.graph.identitySet", "applicationInstance": instance}
 	target["endpointType"], target["id"], target["region"], target["languageId"] = "default", uuid.NewString(), nil, nil
 	c.order.meetingToken = c.server.joinToken(c)
-	call["meetingInfo"] = map[string]any{"@odata.type": "#microsoft.graph.tokenMeetingInfo", "token": c.order.meetingToken}
+	c.order.meeting = map[string]any{"@odata.type": "#microsoft.graph.tokenMeetingInfo", "token": c.order.meetingToken}
+	call["meetingInfo"] = c.order.meeting
 	call["tenantId"], call["myParticipantId"], call["callChainId"], call["id"] = c.tenantID, c.myID, c.chainID, c.id
 	call["incomingContext"] = map[string]any{
 		"@odata.type": "#microsoft.graph.incomingContext", "sourceParticipantId": observed, "observedParticipantId": observed,

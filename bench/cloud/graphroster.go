@@ -25,9 +25,13 @@ type member struct {
 	sequence  int64  // of the change that touched it last
 }
 
-// row is the member as the resource participant.
-func (c *graphCall) row(m *member) map[string]any {
-	p := c.server.Profile
+// row is the member as the resource participant, in a notification.
+func (c *graphCall) row(m *member) map[string]any { return m.rowAs(c.server.Profile, c) }
+
+// rowAs is the row as a profile writes it. A response has the documents' values
+// whatever the profile: PascalCase was seen in notifications, and the SDKs,
+// which read responses, do not know it there.
+func (m *member) rowAs(p Profile, c *graphCall) map[string]any {
 	stream := func(media, direction string, add int) map[string]any {
 		return map[string]any{
 			"@odata.type": "#microsoft.graph.mediaStream", "mediaType": p.enum(media),
@@ -39,6 +43,9 @@ func (c *graphCall) row(m *member) map[string]any {
 		info["languageId"] = "en-US"
 	}
 	streams := []any{stream("audio", "sendReceive", 0)}
+	if m.party.AppType != "" { // the large gallery is but a picture
+		streams = []any{stream("video", "sendReceive", 1)}
+	}
 	if m.party.Kind == "user" {
 		streams = append(streams, stream("video", "receiveOnly", 1), stream("videoBasedScreenSharing", "receiveOnly", 7))
 	}
@@ -71,6 +78,13 @@ func (c *graphCall) row(m *member) map[string]any {
 
 func (c *graphCall) self() string { return c.myID }
 
+// extraMSI is the MSI of one more member who is not on stage, apart from all
+// that those have or will have. Called with Call.mu held.
+func (c *graphCall) extraMSI() int {
+	c.extras++
+	return msiOf(maxSpeakers + maxMembers + c.extras)
+}
+
 // enterRoster puts the bot and the script's speakers into it, and tells the bot
 // what it may see.
 func (c *graphCall) enterRoster() {
@@ -80,6 +94,13 @@ func (c *graphCall) enterRoster() {
 			c.members = append(c.members, member{
 				id: uuid.NewString(), party: partyOf(a.ID, a.Name), msi: msiOf(i), speaker: i, sequence: c.sequence,
 			})
+		}
+		if c.kind == kindGroup { // whoever was called and has no lines listens
+			for _, p := range c.targets {
+				if id := p.rawID(); !slices.ContainsFunc(c.stage.actors, func(a actor) bool { return a.ID == id }) {
+					c.members = append(c.members, member{id: uuid.NewString(), party: p, msi: c.extraMSI(), speaker: -1, sequence: c.sequence})
+				}
+			}
 		}
 		me := member{id: c.myID, party: c.me(), msi: botMSI, speaker: -1, lobby: c.lobby, sequence: c.sequence}
 		c.members = append(c.members, me)
@@ -93,10 +114,15 @@ func (c *graphCall) firstMembers() []member {
 	if c.direction == Outgoing && len(c.targets) > 0 {
 		other = c.targets[0]
 	}
-	return []member{
-		{id: uuid.NewString(), party: other, msi: msiOf(0), speaker: 0, sequence: c.sequence},
-		{id: c.myID, party: c.me(), msi: botMSI, speaker: -1, sequence: c.sequence},
+	var all []member
+	for i := range c.stage.actors {
+		a := &c.stage.actors[i]
+		all = append(all, member{id: uuid.NewString(), party: partyOf(a.ID, a.Name), msi: msiOf(i), speaker: i, sequence: c.sequence})
 	}
+	if len(all) == 0 {
+		all = append(all, member{id: uuid.NewString(), party: other, msi: c.extraMSI(), speaker: -1, sequence: c.sequence})
+	}
+	return append(all, member{id: c.myID, party: c.me(), msi: botMSI, speaker: -1, sequence: c.sequence})
 }
 
 // me is the bot as others see it: its application, or the guest it came as.
@@ -123,14 +149,18 @@ func (c *graphCall) visible() []*member {
 }
 
 // changeRoster lets fn change members, with Call.mu held, and tells the bot: by
-// the whole roster, or by what changed if it asked for that.
+// the whole roster, or by what changed if it asked for that. What changes later
+// is told later: receivers take whole rosters as they come.
 func (c *graphCall) changeRoster(fn func()) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.sequence++
 	inLobby := c.lobby
 	fn()
-	if c.kind == kindPeer {
-		c.mu.Unlock()
+	for i := range c.members {
+		c.hush(&c.members[i])
+	}
+	if c.kind == kindPeer || c.gone {
 		return
 	}
 	admitted := inLobby && !c.lobby
@@ -152,8 +182,7 @@ func (c *graphCall) changeRoster(fn func()) {
 		}
 	}
 	c.members = slices.DeleteFunc(c.members, func(m member) bool { return m.removed != "" })
-	c.mu.Unlock()
-	c.notify(notification{name: "participants", change: "updated", path: "/participants", data: data})
+	c.notifyLocked(notification{name: "participants", change: "updated", path: "/participants", data: data})
 }
 
 // change changes one member. It is for changeRoster.
@@ -185,7 +214,7 @@ func (c *graphCall) roster() []any {
 		return rows
 	}
 	for _, m := range c.visible() {
-		rows = append(rows, c.row(m))
+		rows = append(rows, m.rowAs(ProfileDocs, c))
 	}
 	return rows
 }
@@ -211,27 +240,30 @@ func (c *Call) Participants() (ids, rawIDs []string) {
 func (c *Call) Mute(participantID string, muted bool) (found bool) {
 	if g := graphOf(c); g != nil && g.has(participantID) {
 		g.changeRoster(func() {
-			found = g.change(participantID, func(m *member) {
-				m.muted = muted
-				g.muteSpeaker(m.speaker, muted)
-			})
+			found = g.change(participantID, func(m *member) { m.muted = muted })
 		})
 	}
 	return found
 }
 
 // Leave makes a participant leave. When nobody but the bot is left, the call
-// ends.
+// ends; so it does when the bot is made to leave.
 func (c *Call) Leave(participantID string) (found bool) {
 	g := graphOf(c)
 	if g == nil || !g.has(participantID) {
 		return false
 	}
+	if graphKey(participantID) == graphKey(g.myID) {
+		c.end(graphRemoved)
+		return true
+	}
 	left := false
 	g.changeRoster(func() {
 		found = g.change(participantID, func(m *member) {
 			m.removed = "Participant has left the meeting call."
-			g.muteSpeaker(m.speaker, true)
+			if g.onHold == graphKey(m.id) {
+				g.onHold = ""
+			}
 		})
 		left = !slices.ContainsFunc(g.members, func(m member) bool { return m.removed == "" && m.id != g.myID })
 	})
@@ -241,15 +273,16 @@ func (c *Call) Leave(participantID string) (found bool) {
 	return found
 }
 
-// muteSpeaker keeps a speaker's audio from the bot. Called with mu held.
-func (c *Call) muteSpeaker(speaker int, muted bool) {
-	if speaker < 0 {
+// hush keeps a member's audio from the bot who is muted, on hold or gone. Called
+// with mu held.
+func (c *graphCall) hush(m *member) {
+	if m.speaker < 0 {
 		return
 	}
 	if c.mutes == nil {
 		c.mutes = map[int]bool{}
 	}
-	c.mutes[speaker] = muted
+	c.mutes[m.speaker] = m.muted || m.removed != "" || c.onHold == graphKey(m.id)
 }
 
 // Hold puts the bot on hold, or takes it off. No audio flows meanwhile.
@@ -259,13 +292,10 @@ func (c *Call) Hold(on bool) {
 		return
 	}
 	c.mu.Lock()
-	changes := c.state == stateConnected && (g.phase == "") == on && (on || g.phase == "hold")
-	if changes {
+	defer c.mu.Unlock()
+	if c.state == stateConnected && (g.phase == "") == on && (on || g.phase == "hold") {
 		c.held = on
 		g.phase = map[bool]string{true: "hold"}[on]
-	}
-	c.mu.Unlock()
-	if changes {
 		g.tellState(map[bool]string{true: "hold", false: "established"}[on], nil)
 	}
 }

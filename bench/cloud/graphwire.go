@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,6 +35,7 @@ type graphOrder struct {
 	chatInfo, meeting    map[string]any
 	thread, meetingToken string
 	joinMeetingID        string
+	organizerTenant      string
 }
 
 // graphOptions is callOptions.
@@ -68,21 +70,14 @@ func decodeGraph(body []byte, v any) *response {
 	}
 	err := json.Unmarshal(body, v)
 	var wrongType *json.UnmarshalTypeError
-	var field *fieldError
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &field):
-		return badRequest(field.field, "%s", field.text)
 	case errors.As(err, &wrongType):
-		return badRequest(wrongType.Field, "is a JSON %s", wrongType.Value)
+		return badRequest(cmp.Or(wrongType.Field, "body"), "is a JSON %s", wrongType.Value)
 	}
 	return badRequest("body", "is not JSON: %v", err)
 }
-
-type fieldError struct{ field, text string }
-
-func (e *fieldError) Error() string { return e.field + ": " + e.text }
 
 var graphModalities = []string{"audio", "video", "videoBasedScreenSharing", "data"}
 
@@ -139,10 +134,10 @@ func (o *graphOrder) parseMedia(config map[string]json.RawMessage, insecure bool
 			return badRequest("mediaConfig."+key, "want a string")
 		}
 	}
-	switch strings.ToLower(strings.TrimPrefix(kind, "#")) {
-	case "microsoft.graph.servicehostedmediaconfig":
+	switch typeName(kind) {
+	case "servicehostedmediaconfig":
 		return nil
-	case "microsoft.graph.apphostedmediaconfig":
+	case "apphostedmediaconfig":
 		o.appHosted = true
 		m, err := readBlob(blob, insecure)
 		if err != nil {
@@ -181,6 +176,11 @@ func parseGraphCreate(body []byte, version string, insecure bool) (graphOrder, *
 	return o, nil
 }
 
+// typeName is an @odata.type in lower case, without "#microsoft.graph.".
+func typeName(odataType string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(strings.ToLower(odataType), "#"), "microsoft.graph.")
+}
+
 func present(raw json.RawMessage) bool { return len(raw) > 0 && string(raw) != "null" }
 
 // parseMeeting reads how a meeting is joined.
@@ -206,8 +206,8 @@ func (o *graphOrder) parseMeeting(m graphCallModel) *response {
 			return badRequest("chatInfo", "%v", err)
 		}
 	}
-	o.meetingToken, o.joinMeetingID = info.Token, info.JoinMeetingID
-	kind := strings.ToLower(strings.TrimPrefix(info.Type, "#microsoft.graph."))
+	o.meetingToken, o.joinMeetingID, o.organizerTenant = info.Token, info.JoinMeetingID, info.Organizer.party().TenantID
+	kind := typeName(info.Type)
 	switch {
 	case len(o.targets) > 0:
 		return badRequest("targets", "a meeting is joined without")

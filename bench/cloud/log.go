@@ -82,6 +82,9 @@ type SpeakerLog struct {
 	Left  int `json:"left,omitempty"`
 	Loops int `json:"loops,omitempty"`
 	Pause int `json:"pause,omitempty"`
+	// Muted are the slots of a mixed call in which the speaker was kept out of
+	// the mix.
+	Muted []Span `json:"muted,omitempty"`
 	// Stream is the speaker's own in an unmixed call.
 	Stream *StreamLog `json:"stream,omitempty"`
 }
@@ -214,12 +217,17 @@ func (s *SpeakerLog) Expected(slots int) []int16 {
 	return out
 }
 
-// ExpectedMix returns the sum of all speakers in all slots of the call, clipped
-// once at the end: the stream of a mixed call.
+// ExpectedMix returns the sum of all speakers in all slots of the call, but for
+// those in which they are muted, clipped once at the end: the stream of a mixed
+// call.
 func (l *Log) ExpectedMix() []int16 {
 	total := make([]int32, l.Slots*pcm.FrameSamples)
 	for i := range l.Speakers {
-		for j, s := range l.Speakers[i].Expected(l.Slots) {
+		said := l.Speakers[i].Expected(l.Slots)
+		for _, span := range l.Speakers[i].Muted {
+			clear(said[span.Slot*pcm.FrameSamples : min(span.Slot+span.Slots, l.Slots)*pcm.FrameSamples])
+		}
+		for j, s := range said {
 			total[j] += int32(s)
 		}
 	}
@@ -287,7 +295,10 @@ func (c *Call) log(now time.Time, withPCM bool) *Log {
 	c.side.describe(l)
 	for i := range c.stage.actors {
 		a := &c.stage.actors[i]
-		sp := SpeakerLog{RawID: a.ID, StreamID: c.side.streamID(i), Name: a.Name, Start: a.start, Left: a.left, Loops: a.Loops, Pause: a.Pause}
+		sp := SpeakerLog{
+			RawID: a.ID, StreamID: c.side.streamID(i), Name: a.Name, Start: a.start, Left: a.left, Loops: a.Loops, Pause: a.Pause,
+			Muted: slices.Clone(c.media.muted[i]),
+		}
 		if withPCM {
 			sp.Clip = slices.Clone(a.samples)
 		}

@@ -38,6 +38,7 @@ type mediaState struct {
 	wanted      bool // by the bot
 	up          bool
 	streams     []StreamLog
+	muted       map[int][]Span // speakers who are not in the mix
 	connections []ConnectionLog
 	keys        []Key
 	// inward brings the bot's audio to 16 kHz; nil if it comes so.
@@ -200,7 +201,7 @@ func (c *Call) receive(kind int, text []byte, now time.Time) {
 		c.bad[reason(err)]++
 	case !c.asked.bidirectional:
 		c.bad[badOneWay]++
-	case c.deaf:
+	case c.deaf || c.held:
 		c.bad[badMuted]++
 	case msg.stop:
 		c.playout.flush(at)

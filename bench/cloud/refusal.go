@@ -112,8 +112,13 @@ func (r *response) write(w http.ResponseWriter) {
 	for name, values := range r.header {
 		w.Header()[name] = values
 	}
-	if r.body != nil {
+	if r.body != nil && w.Header().Get("Content-Type") == "" {
 		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	}
+	if r.status != http.StatusNoContent {
+		// Without a length the response would only be complete once its
+		// handler has returned, behind what is to follow it.
+		w.Header().Set("Content-Length", strconv.Itoa(len(r.body)))
 	}
 	w.WriteHeader(r.status)
 	if r.body != nil {

@@ -156,7 +156,7 @@ func (s *stream) step(slot int) bool {
 	c.keys, c.want = nil, nil
 	c.mu.Unlock()
 	if over {
-		c.end(resultByOthers)
+		c.HangUp()
 		return false
 	}
 	s.control(slot, faults, wish)
@@ -235,7 +235,7 @@ func (s *stream) compose(slot int, lines []line, faults []Fault) []outbound {
 		for _, l := range lines {
 			omit = omit && l.omitIfSilent
 		}
-		frames = []outbound{{samples: sum(s.c.audible(lines)), omit: omit, copies: 1}}
+		frames = []outbound{{samples: sum(s.c.audible(slot, lines)), omit: omit, copies: 1}}
 	} else {
 		lesser := s.rank.lesser(lines, m.dominant)
 		for _, l := range lines {
@@ -262,8 +262,8 @@ func (s *stream) compose(slot int, lines []line, faults []Fault) []outbound {
 	return frames
 }
 
-// audible are the lines that a mix is made of.
-func (c *Call) audible(lines []line) []line {
+// audible are the lines that a slot's mix is made of.
+func (c *Call) audible(slot int, lines []line) []line {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.mutes) == 0 {
@@ -273,7 +273,12 @@ func (c *Call) audible(lines []line) []line {
 	for _, l := range lines {
 		if !c.mutes[l.speaker] {
 			heard = append(heard, l)
+			continue
 		}
+		if c.media.muted == nil {
+			c.media.muted = map[int][]Span{}
+		}
+		c.media.muted[l.speaker] = add(c.media.muted[l.speaker], slot, ByMute)
 	}
 	return heard
 }

@@ -134,13 +134,11 @@ func (v *verdict) echoTrack(track []int16, base int64, p *cloud.PlayoutLog, cut 
 		if sounding(f) == 0 {
 			continue
 		}
-		for pos+len(f) <= len(track) && !slices.Equal(track[pos:pos+len(f)], f) {
-			if track[pos] != 0 {
-				v.fail("bot: sample %d of the track was never sent", pos)
-				return
-			}
-			pos++
+		at, ok := v.next(track, pos, f)
+		if !ok {
+			return
 		}
+		pos = at
 		if pos+len(f) > len(track) {
 			v.fail("bot: samples %d on, which were sent, are not in the track", r.First)
 			return
@@ -160,6 +158,24 @@ func (v *verdict) echoTrack(track []int16, base int64, p *cloud.PlayoutLog, cut 
 		return
 	}
 	v.prove("bot: the track holds what was sent, its place estimated to %.1f ms", float64(worst)/16)
+}
+
+// next finds where in the track a frame that was sent begins, at pos or behind
+// silence; a frame that the end cuts off is found too. What is neither was never
+// sent.
+func (v *verdict) next(track []int16, pos int, f []int16) (at int, ok bool) {
+	for pos < len(track) {
+		n := min(len(f), len(track)-pos)
+		if slices.Equal(track[pos:pos+n], f[:n]) {
+			return pos, true
+		}
+		if track[pos] != 0 {
+			v.fail("bot: sample %d of the track was never sent", pos)
+			return pos, false
+		}
+		pos++
+	}
+	return pos, true
 }
 
 // buffered is how long the emulator's jitter buffer keeps audio back that comes

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -91,6 +93,9 @@ func (d *Demo) judge() (*Report, error) {
 		r.OK = r.OK && len(v.problems) == 0
 		r.Calls = append(r.Calls, c)
 	}
+	slices.SortFunc(r.Calls, func(a, b CallReport) int {
+		return cmp.Or(cmp.Compare(a.Cloud, b.Cloud), cmp.Compare(a.Direction, b.Direction))
+	})
 	return r, nil
 }
 
@@ -120,10 +125,13 @@ func streams(log *cloud.Log) (all []*cloud.StreamLog) {
 // Print writes the report for people.
 func (r *Report) Print(w io.Writer) {
 	for _, c := range r.Calls {
-		fmt.Fprintf(w, "\n%s, %s call, %s: %d frames in, %d lost, %d out; latency p50 %.3f ms, p99 %.3f ms, max %.3f ms\n",
+		fmt.Fprintf(w, "\n%s, %s call, %s: frames %d in, %d lost, %d out; latency ms p50 %.3f p99 %.3f max %.3f\n",
 			c.Cloud, c.Direction, c.Media, c.FramesIn, c.FramesLost, c.FramesOut, c.LatencyMS.P50, c.LatencyMS.P99, c.LatencyMS.Max)
-		for _, f := range c.Recordings {
-			fmt.Fprintf(w, "  %6.2f s  %-60s %s\n", float64(f.Samples)/pcm.SampleRate, f.Path, cmp.Or(f.Name, short(f.Speaker)))
+		for i, f := range c.Recordings {
+			if i == 0 {
+				fmt.Fprintf(w, "  in %s:\n", filepath.Dir(f.Path))
+			}
+			fmt.Fprintf(w, "  %6.2f s  %s\n", float64(f.Samples)/pcm.SampleRate, filepath.Base(f.Path))
 		}
 		for _, p := range c.Proven {
 			fmt.Fprintf(w, "  ok    %s\n", p)

@@ -186,14 +186,14 @@ func (v *verdict) inbound(label string, said []int16, stream *cloud.StreamLog) {
 	}
 	got, ok := v.tracks[label]
 	if !ok {
-		v.fail("%s was never recorded", short(label))
+		v.fail("%s was never recorded", v.who(label))
 		return
 	}
 	got = got[min(v.lead(), len(got)):]
 	want := said[v.origin()*frame:]
 	for _, s := range got[:min(v.from, len(got))] {
 		if s != 0 {
-			v.fail("%s: sound is stored from before the recording began", short(label))
+			v.fail("%s: sound is stored from before the recording began", v.who(label))
 			return
 		}
 	}
@@ -203,19 +203,29 @@ func (v *verdict) inbound(label string, said []int16, stream *cloud.StreamLog) {
 		want = want[:len(want)-1]
 	}
 	if len(got) > len(want) {
-		v.fail("%s: %d samples are recorded beyond the %d that were said", short(label), len(got)-len(want), len(want))
+		v.fail("%s: %d samples are recorded beyond the %d that were said", v.who(label), len(got)-len(want), len(want))
 	}
 	if d := signal.Compare(got, want, 0); !d.Exact() {
-		v.fail("%s: %v", short(label), d)
+		v.fail("%s: %v", v.who(label), d)
 		return
 	}
 	for i := range v.res.Tracks {
 		if t := &v.res.Tracks[i]; t.Label() == label && t.Missing != kept {
-			v.fail("%s: the manifest tells %d samples missing, %d were kept back", short(label), t.Missing, kept)
+			v.fail("%s: the manifest tells %d samples missing, %d were kept back", v.who(label), t.Missing, kept)
 			return
 		}
 	}
-	v.prove("%s: all %d samples in their places (%.1f s of sound)", short(label), len(want), float64(sounding(want))/pcm.SampleRate)
+	v.prove("%s: all %d samples in their places (%.1f s of sound)", v.who(label), len(want), float64(sounding(want))/pcm.SampleRate)
+}
+
+// who is whose track it is: by name, if one is known.
+func (v *verdict) who(label string) string {
+	for i := range v.log.Speakers {
+		if s := &v.log.Speakers[i]; s.StreamID == label && s.Name != "" {
+			return s.Name
+		}
+	}
+	return short(label)
 }
 
 // sounding counts samples in frames that are not all zero.

@@ -57,6 +57,14 @@ func callOf(t *testing.T, r *demo.Report, scene string) demo.CallReport {
 	return demo.CallReport{}
 }
 
+func requireProven(t *testing.T, r *demo.Report) {
+	t.Helper()
+	for _, c := range r.Calls {
+		require.Empty(t, c.Problems, "%s %s", c.Cloud, c.Direction)
+	}
+	require.True(t, r.OK)
+}
+
 // TestVerdictFailsForEveryFault injects faults on the wire that the host
 // cannot know of: only a verdict that really compares can find them.
 func TestVerdictFailsForEveryFault(t *testing.T) {
@@ -84,7 +92,7 @@ func TestVerdictFailsForEveryFault(t *testing.T) {
 			r := play(t, faults, mixed)
 			out := callOf(t, r, sceneOutgoing)
 			if tt.fault.Kind == "" {
-				require.True(t, r.OK, "%+v", r)
+				requireProven(t, r)
 				require.Len(t, out.Proven, 4)
 			}
 			for scene, proven := range map[string]int{sceneIncoming: 4, sceneMeeting: 7, scenePolicy: 5} {
@@ -115,7 +123,7 @@ func TestReconnectIsTold(t *testing.T) {
 		require.NotZero(t, in.FramesLost, scene)
 		require.Equal(t, in.FramesDroppedByScript, in.FramesLost, scene)
 	}
-	require.True(t, r.OK, "%+v", r)
+	requireProven(t, r)
 }
 
 // TestDisorderedCallbacks delivers events twice, late, and before the
@@ -127,7 +135,7 @@ func TestDisorderedCallbacks(t *testing.T) {
 		{Kind: cloud.DelayEvent, Event: "CallConnected"}, {Kind: cloud.DelayEvent, Event: "establishing"},
 	}
 	r := play(t, faults, faults)
-	require.True(t, r.OK, "%+v", r)
+	requireProven(t, r)
 }
 
 // TestPeerThatStopsReading: for two seconds the cloud reads nothing of the

@@ -54,6 +54,7 @@ same at the https addresses, certified by the authority in the CA file.`,
 	fl.StringVar(&app.InstanceID, "graph-instance", "", "id of its application instance (default: none)")
 	fl.StringVar(&app.Phone, "graph-phone", "", "telephone number of the instance, +14255550100 (default: none)")
 	fl.StringSliceVar(&app.Roles, "graph-roles", nil, "permissions of the application (default: all)")
+	fl.Float64Var(&e.Speed, "speed", 1, "how many times faster protocol timers run (ringing, keep-alive, subscriptions); never audio or tokens")
 	fl.BoolVar(&e.Insecure, "insecure", false, "accept http callbacks and ws media, which the cloud does not")
 	fl.BoolVar(&asJSON, "json", false, `print the addresses and ids below as one line of JSON when ready`)
 	cmd.AddCommand(ringCommand())
@@ -87,6 +88,9 @@ func runEmulate(ctx context.Context, e *cloud.Server, caFile string, asJSON bool
 	} else {
 		_, err = fmt.Fprintln(out, "the emulated clouds are ready")
 		for _, v := range ready {
+			if v.name == "graph_token" {
+				continue // for programs: it fills a screen
+			}
 			_, werr := fmt.Fprintf(out, "  %-12s  %s\n", strings.ReplaceAll(v.name, "_", " "), v.value)
 			err = errors.Join(err, werr)
 		}

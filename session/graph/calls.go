@@ -46,9 +46,25 @@ func (c *Client) callback(raw string) error {
 	return err
 }
 
+// withRef puts ref below the callback address, where the webhook finds it in
+// every notification of the call.
+func withRef(callback, ref string) string {
+	u, err := url.Parse(callback)
+	if err != nil || callback == "" || ref == "" {
+		return callback
+	}
+	return u.JoinPath(ref).String()
+}
+
 // Create implements session.Cloud: "Create call", Microsoft Graph. req.Body is
 // a call; what it has goes out byte for byte. Where it has no callbackUri,
 // requestedModalities and mediaConfig those are appended from req.Media.
+//
+// The service does not know a request that it has seen before. So one is only
+// sent again if it was refused unread: 429, or 503 with a Retry-After. One whose
+// fate is unknown may have made a call all the same. session.Manager hangs that
+// up when it tells of itself, which it does below callbackUri if that was
+// appended; others end 45 min later, for nobody keeps them alive.
 func (c *Client) Create(ctx context.Context, req session.CreateRequest) (session.Connection, error) {
 	const op = "create"
 	body, secrets, err := c.createBody(req)
@@ -82,7 +98,7 @@ func (c *Client) createBody(req session.CreateRequest) (body []byte, secrets []s
 		secrets = append(secrets, told.MeetingInfo.Token, told.MeetingInfo.Passcode)
 	}
 	if told.CallbackURI == "" {
-		told.CallbackURI = req.Media.CallbackURL
+		told.CallbackURI = withRef(req.Media.CallbackURL, req.Media.Ref)
 	}
 	if err := c.callback(told.CallbackURI); err != nil {
 		return nil, nil, err

@@ -261,7 +261,12 @@ func TestThrottlingIsWaitedOut(t *testing.T) {
 	require.Equal(t, []time.Duration{7 * time.Second}, *pauses)
 	require.JSONEq(t, `{"reason":"busy"}`, f.last(t).body)
 
-	f = newFakeGraph(t, reply(503, "", "Retry-After", "1"))
+	f = newFakeGraph(t, reply(503, "", "Retry-After", "3"), reply(202, ""))
+	c, pauses = testClient(t, f, ClientConfig{})
+	require.NoError(t, c.Reject(t.Context(), session.Incoming{CallID: "1"}, ""))
+	require.Equal(t, []time.Duration{3 * time.Second}, *pauses)
+
+	f = newFakeGraph(t, reply(503, ""))
 	c, _ = testClient(t, f, ClientConfig{})
 	require.Error(t, c.Reject(t.Context(), session.Incoming{CallID: "1"}, ""))
 	require.Equal(t, 1, f.count(), "what may have happened is not asked for again")

@@ -44,6 +44,18 @@ type item struct {
 	Joining   *Joining
 }
 
+// refer notes what stands below the callback address in all notices.
+func (d *delivery) refer(ref string) {
+	if len(ref) > maxEcho {
+		return
+	}
+	for i := range d.Items {
+		for j := range d.Items[i].Notices {
+			d.Items[i].Notices[j].Ref = ref
+		}
+	}
+}
+
 // parseDelivery reads an envelope, commsNotifications. A notification that
 // cannot be read is reported by itself; an error means that it is no envelope.
 // Errors name the notification and the field and hold no value that could be

@@ -32,7 +32,7 @@ type parser struct {
 // notice begins one about the call at p.
 func (p parser) notice(n *notification, at place, raw json.RawMessage) session.Notice {
 	return session.Notice{
-		Type: strings.ToLower(n.ChangeType) + ":" + cmpKind(at), CallID: Key(at.callID), Time: p.now, Raw: raw,
+		Type: strings.ToLower(n.ChangeType) + ":" + cmpKind(at), CallID: Key(at.callID), CallName: at.callID, Time: p.now, Raw: raw,
 	}
 }
 

@@ -217,7 +217,8 @@ func (w *Webhook) Close(ctx context.Context) error {
 
 // ServeHTTP implements http.Handler.
 func (w *Webhook) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
-	if rest, ok := strings.CutPrefix(r.URL.Path, w.config.CallbackPath); !ok || (rest != "" && rest[0] != '/') {
+	ref, ok := strings.CutPrefix(r.URL.Path, w.config.CallbackPath)
+	if !ok || (ref != "" && ref[0] != '/') {
 		w.count(func(s *WebhookStats) { s.NotFound++ })
 		http.NotFound(rw, r)
 		return
@@ -245,6 +246,7 @@ func (w *Webhook) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		w.guard.Bad(rw, r, http.StatusBadRequest, "decode", err.Error())
 	case w.redirect(rw, r, d):
 	default:
+		d.refer(strings.TrimPrefix(ref, "/"))
 		w.accept(rw, r, d)
 	}
 }

@@ -209,7 +209,7 @@ func TestWhatTheDocumentsOnlyDescribe(t *testing.T) {
 			require.Len(t, sink.notices, 1)
 			got := sink.notices[0]
 			require.JSONEq(t, c.in, string(got.Raw))
-			c.want.CallID, c.want.Time, got.Raw = "abcd", noticeTime, nil
+			c.want.CallID, c.want.CallName, c.want.Time, got.Raw = "abcd", "AB-cd", noticeTime, nil
 			require.Equal(t, c.want, got)
 		})
 	}

@@ -77,7 +77,8 @@ type Request struct {
 	Want []int
 	// Idempotent: it may be sent again after an attempt whose fate is
 	// unknown. One that is not is still sent again when the service refused
-	// it unread, if RetryThrottled. GET and DELETE are idempotent anyway.
+	// it unread, if RetryThrottled: with 429, or with 503 and a Retry-After.
+	// GET and DELETE are idempotent anyway.
 	Idempotent     bool
 	RetryThrottled bool
 	// Window is how long after the first attempt the service still knows the
@@ -91,9 +92,11 @@ func (r *Request) idempotent() bool {
 	return r.Idempotent || r.Method == http.MethodGet || r.Method == http.MethodDelete
 }
 
-// mayRepeat tells whether r may be sent again after failure.
-func (r *Request) mayRepeat(failure *session.Error) bool {
-	return failure.Retryable && (r.idempotent() || r.RetryThrottled && failure.Status == http.StatusTooManyRequests)
+// mayRepeat tells whether r may be sent again after failure, for which the
+// service asked for a pause.
+func (r *Request) mayRepeat(failure *session.Error, pause time.Duration) bool {
+	unread := failure.Status == http.StatusTooManyRequests || failure.Status == http.StatusServiceUnavailable && pause > 0
+	return failure.Retryable && (r.idempotent() || r.RetryThrottled && unread)
 }
 
 // Response is a success.
@@ -119,7 +122,7 @@ func (c *Caller) Do(ctx context.Context, r Request) (Response, error) {
 			return Response{Status: failure.Status}, nil // gone, as we asked
 		}
 		ambiguous = ambiguous || failure.Status != http.StatusTooManyRequests
-		if attempt >= c.MaxAttempts || !r.mayRepeat(failure) {
+		if attempt >= c.MaxAttempts || !r.mayRepeat(failure, pause) {
 			return Response{}, failure
 		}
 		delay := c.Delay(attempt, pause)
