@@ -158,6 +158,9 @@ func (s *Server) answer(req *request) (*response, func()) {
 	if bad != nil {
 		return refuse(bad)
 	}
+	if c := s.redirectedCall(o.incomingContext); c != nil {
+		return newResponse(http.StatusOK, c.redirectedProperties(o).shape(req.version)), func() {}
+	}
 	c := s.ringing(o.incomingContext)
 	if c == nil {
 		return refuse(notFound("Incoming call"))
@@ -199,6 +202,9 @@ func (s *Server) reject(req *request) (*response, func()) {
 	if bad != nil {
 		return refuse(bad)
 	}
+	if s.redirectedCall(r.IncomingCallContext) != nil {
+		return newResponse(http.StatusNoContent, nil), func() {}
+	}
 	reason := r.CallRejectReason
 	if reason == "" {
 		reason = "none"
@@ -211,7 +217,43 @@ func (s *Server) redirect(req *request) (*response, func()) {
 	if bad != nil {
 		return refuse(bad)
 	}
-	return s.decline(r.IncomingCallContext, Result{Code: 302, Message: "The call was redirected to " + r.Target.rawID() + "."})
+	c := s.ringing(r.IncomingCallContext)
+	resp, after := s.decline(r.IncomingCallContext, Result{Code: 302, Message: "The call was redirected to " + r.Target.rawID() + "."})
+	if c != nil && resp.status == http.StatusNoContent {
+		s.keepRedirected(r.IncomingCallContext, c)
+	}
+	return resp, after
+}
+
+// maxRedirected bounds the calls that are known to have been redirected.
+const maxRedirected = 1000
+
+func (s *Server) keepRedirected(context string, c *acsCall) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.redirected == nil || len(s.redirected) >= maxRedirected {
+		s.redirected = map[string]*acsCall{}
+	}
+	s.redirected[context] = c
+}
+
+// redirectedCall returns the call of that context if it was redirected.
+// Answering and rejecting it succeeds, though nothing comes of it: a quirk that
+// the service's documents own up to (call-automation.md).
+func (s *Server) redirectedCall(context string) *acsCall {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.redirected[context]
+}
+
+// redirectedProperties are what answering such a call returns. In which state
+// it is then is not documented.
+func (c *acsCall) redirectedProperties(o order) properties {
+	return properties{
+		callConnectionID: c.id, serverCallID: c.serverCallID, correlationID: c.correlationID,
+		source: &c.caller, targets: []identifier{c.bot}, displayName: c.callerName,
+		state: stateNames[stateConnecting], callbackURI: o.callbackURI,
+	}
 }
 
 func (s *Server) decline(context string, why Result) (*response, func()) {

@@ -159,7 +159,7 @@ func (c *acsCall) emit(name string, data eventData, uri string) {
 	c.events.add(posting{
 		log: EventLog{Type: e.Type, ID: e.ID, Time: e.Time, Data: marshal(e.Data)},
 		uri: uri, body: marshal([]cloudEvent{e}), bearer: c.server.issuer.authorization,
-	}, c.faultsOf(name))
+	}, c.faultsOf(strings.TrimPrefix(e.Type, eventPrefix)))
 }
 
 // tell is emit for the outcome of an operation.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -160,6 +161,11 @@ func (c *acsCall) transcribe(at moment) {
 		default:
 		}
 	}
+	if t.conn != nil && c.hasFaultAt(BreakTranscription, at.slot) {
+		c.server.wg.Go(t.conn.breakOff)
+		t.conn = nil
+		c.loseTranscription("streamConnectionInterrupted")
+	}
 	if t.conn != nil && isClosed(t.conn.gone) {
 		c.loseTranscription("streamConnectionInterrupted")
 	}
@@ -281,7 +287,9 @@ func (c *acsCall) transcribeLine(l *line, at moment) {
 	if c.hushedSpeaker(l.speaker) {
 		return
 	}
+	c.mu.Lock()
 	id := c.streamID(l.speaker)
+	c.mu.Unlock()
 	if u := l.saying; u != nil && c.transcription.options.intermediate && at.slot == u.from+u.slots/2 {
 		if words := strings.Fields(u.text); len(words) > 1 {
 			half := *u
@@ -309,6 +317,13 @@ func (c *acsCall) sendTranscript(u utterance, id, status string, at moment) {
 	if err := conn.write(c.ctx, appendTranscript(nil, u, id, status)); err != nil {
 		c.loseTranscription("streamConnectionInterrupted")
 	}
+}
+
+// hasFaultAt tells of a fault that befalls a slot.
+func (c *Call) hasFaultAt(kind FaultKind, slot int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.ContainsFunc(c.faults, func(f Fault) bool { return f.Kind == kind && f.Slot == slot })
 }
 
 // hushedSpeaker tells whether somebody is muted or on hold.

@@ -132,6 +132,12 @@ func TestTranscriptionThatIsLost(t *testing.T) {
 
 	c = b.dial(version2026, b.transcriptionJSON("/media", `,"startTranscription":true`))
 	b.expect("TranscriptionStarted")
+	require.NoError(t, c.Inject(Fault{Kind: BreakTranscription, Slot: c.Log().Slots + 3}))
+	require.Equal(t, "streamConnectionInterrupted", b.expect("TranscriptionFailed")[0].Data["transcriptionUpdate"].(map[string]any)["transcriptionStatusDetails"])
+	b.socket().wait(t)
+	status, _ := b.op(c, version2026, ":startTranscription", "{}")
+	require.Equal(t, 202, status, "anew")
+	b.expect("TranscriptionStarted")
 	require.NoError(t, b.socket().ws.Close())
 	e = b.expect("TranscriptionFailed")[0]
 	require.Equal(t, "streamConnectionInterrupted", e.Data["transcriptionUpdate"].(map[string]any)["transcriptionStatusDetails"])

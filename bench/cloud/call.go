@@ -110,8 +110,8 @@ type side interface {
 	upgrade() http.Header
 	// pressed tells of a key that the other side pressed.
 	pressed(key string)
-	// streamID is the participantRawID of a speaker. It may be called from any
-	// goroutine.
+	// streamID is the participantRawID of a speaker. It is called with Call.mu
+	// held, from any goroutine.
 	streamID(speaker int) string
 	// describe adds to the call's log. It is called with Call.mu held, from
 	// any goroutine.

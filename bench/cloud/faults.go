@@ -35,6 +35,9 @@ const (
 	// frame, and is dialled again after Slots slots. What was due meanwhile
 	// is lost. All that was sent before still arrives.
 	Reconnect FaultKind = "reconnect"
+	// BreakTranscription: the socket of a transcription that has one of its
+	// own breaks off before Slot.
+	BreakTranscription FaultKind = "break-transcription"
 	// Stall: from Slot on, for Slots slots (0: one), nothing is read from the
 	// socket.
 	Stall FaultKind = "stall"
@@ -123,7 +126,7 @@ func (f Fault) validate(speakers int) error {
 			return fmt.Errorf("operation: %q is not one", f.Operation)
 		}
 		return nil
-	case Reconnect, Stall, MediaFirst, EventsFirst, DuplicateEvent, DelayEvent, LateEvent, DropEvent, FailTransfer:
+	case Reconnect, Stall, BreakTranscription, MediaFirst, EventsFirst, DuplicateEvent, DelayEvent, LateEvent, DropEvent, FailTransfer:
 		return nil
 	}
 	return fmt.Errorf("kind: %q is not one", f.Kind)
@@ -217,9 +220,12 @@ func (a *audioFaults) befall(f Fault, slot int, fr *outbound) {
 
 // RequestFault disturbs the next requests to the REST API.
 type RequestFault struct {
-	// Operation befallen, of Communication Services: "create", "answer",
-	// "reject", "redirect", "get", "hangup", "terminate",
-	// "startMediaStreaming", "stopMediaStreaming"; of Graph: the action, as
+	// Operation befallen, of Communication Services: "create", "get",
+	// "hangup", "getParticipants", "getParticipant", "addParticipant",
+	// "removeParticipant", "muteParticipants", "moveParticipants",
+	// "startRecording", "getRecording", "stopRecording", "pauseRecording",
+	// "resumeRecording", and else the action, as "answer" or
+	// "startMediaStreaming"; of Graph: the action, as
 	// "keepAlive", and graphCreate, graphGet, graphDelete, graphAnswer,
 	// graphReject, graphRedirect, graphTransfer; empty means every one.
 	Operation string `json:"operation,omitempty"`

@@ -135,9 +135,10 @@ type Server struct {
 	ended         []string // ids, oldest first
 	subscriptions map[string]*subscription
 	faults        []RequestFault
-	callee        *Callee            // set by the admin API
-	invitees      map[string]Callee  // by raw id; set by the admin API
-	promptCache   map[string][]int16 // by playSourceCacheId
+	callee        *Callee             // set by the admin API
+	invitees      map[string]Callee   // by raw id; set by the admin API
+	promptCache   map[string][]int16  // by playSourceCacheId
+	redirected    map[string]*acsCall // by incomingCallContext
 	takes         map[string]*recordingTake
 	takeIDs       []string // oldest first
 }

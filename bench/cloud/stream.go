@@ -327,7 +327,9 @@ func (c *Call) hushed(stream int) bool {
 func (s *stream) write(slot int, f outbound, silent bool) Cause {
 	id := ""
 	if !s.c.asked.mixed {
+		s.c.mu.Lock()
 		id = s.c.side.streamID(f.name)
+		s.c.mu.Unlock()
 	}
 	at := s.c.media.start.Add(time.Duration(slot) * pcm.FrameDuration)
 	s.buf = appendAudio(s.buf[:0], at, id, f.samples, silent)
