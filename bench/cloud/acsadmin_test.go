@@ -24,10 +24,10 @@ func TestAdminOfACall(t *testing.T) {
 	must("PUT", "/v1/invitee", `{"answer":"decline"}`)
 	must("PUT", "/v1/invitee", `{"id":"4:+1","answer":"timeout"}`)
 	must("PUT", "/v1/invitee", `{"id":"8:acs:ann","ring":"10ms","voice":{"voice":"allison","loops":-1}}`)
-	for id, event := range map[string]string{"8:acs:x": "AddParticipantFailed", "4:+1": "AddParticipantFailed", "8:acs:ann": "AddParticipantSucceeded"} {
-		status, v := b.op(c, version2026, "/participants:add", `{"participantToAdd":{"rawId":"`+id+`"}}`)
+	for _, who := range []struct{ id, event string }{{"8:acs:x", "AddParticipantFailed"}, {"4:+1", "AddParticipantFailed"}, {"8:acs:ann", "AddParticipantSucceeded"}} {
+		status, v := b.op(c, version2026, "/participants:add", `{"participantToAdd":{"rawId":"`+who.id+`"}}`)
 		require.Equal(t, 202, status, v)
-		b.expect(event)
+		b.expect(who.event)
 	}
 	b.expect("ParticipantsUpdated")
 	status, v := b.op(c, version2026, ":startContinuousDtmfRecognition", `{"targetParticipant":{"communicationUser":{"id":"8:acs:ann"}}}`)

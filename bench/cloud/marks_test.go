@@ -16,6 +16,7 @@ import (
 func TestMarks(t *testing.T) {
 	t.Parallel()
 	b := newBot(t, &Server{JitterBuffer: -1, OnCreate: talker()})
+	said := make(chan struct{})
 	b.onMessage = func(s *socket, m wireMessage) {
 		if m.Kind != "AudioMetadata" {
 			return
@@ -29,9 +30,11 @@ func TestMarks(t *testing.T) {
 		say(0, "same time")
 		say(500, "flushed")
 		say(500, "flushed too")
+		close(said)
 	}
 	c := b.dial(version2026, ","+b.mediaJSON("unmixed", `,"enableBidirectional":true`))
 	s := b.socket()
+	receive(t, said)
 	require.Eventually(t, func() bool { return c.Log().Slots > 12 }, deadline, 1e6)
 	s.stop()
 	require.Eventually(t, func() bool { return len(c.Log().Playout.Flushes) == 1 }, deadline, 1e6)
