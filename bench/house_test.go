@@ -70,7 +70,8 @@ var rooms = []room{
 	{"session/oidc", "", "a token is judged by its issuer's keys, whichever cloud it is of"},
 	{"session/hook", "session session/oidc", "webhooks judge a request alike before they read their own cloud's events"},
 	{"session/rest", "session", "requests are sent alike, whatever they say"},
-	{"session/acs session/graph", "session session/blob session/hook session/oidc session/rest transport", "a cloud's client speaks that cloud's JSON and session's words"},
+	{"session/ops", "", "an operation's two ends are tied together alike, whatever it does"},
+	{"session/acs session/graph", "session session/blob session/hook session/oidc session/ops session/rest transport", "a cloud's client speaks that cloud's JSON and session's words"},
 	{"session/api session/dashboard", "session", "the control API shows snapshots of session"},
 
 	{"bench/signal/...", "codec/... engine/pcm bench/signal/...", "signals and detectors judge the product, so they share nothing with it"},

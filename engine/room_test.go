@@ -38,7 +38,6 @@ type hall struct {
 	t    *testing.T
 	e    *Engine
 	room *Room
-	now  int64
 }
 
 func newHall(t *testing.T) *hall {

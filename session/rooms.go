@@ -9,8 +9,15 @@ import (
 	"github.com/mixminus/mixminus/engine"
 )
 
-// ErrUnknownRoom: no room of that name is open.
-var ErrUnknownRoom = errors.New("session: unknown room")
+// Errors on which a caller can act.
+var (
+	// ErrUnknownRoom: no room of that name is open.
+	ErrUnknownRoom = errors.New("session: unknown room")
+	// ErrJoined: the call is in a room.
+	ErrJoined = errors.New("session: call is in a room")
+	// ErrRoomFull: the room takes no more calls.
+	ErrRoomFull = errors.New("session: room is full")
+)
 
 // maxRoomName bounds a room's name, in bytes.
 const maxRoomName = 256
@@ -33,15 +40,15 @@ type MemberSnapshot struct {
 // Join lets a call hear and be heard in the room of that name, with whatever
 // other calls are in it, of any cloud. The room is opened by the first and
 // closes behind the last. From then on the room speaks for the call: what a bot
-// writes to its leg is refused with engine.ErrJoined. The errors are those of
-// engine.Room.Join, *FieldError for a name and ErrClosed.
+// writes to its leg is refused with engine.ErrJoined. The errors are ErrJoined,
+// ErrRoomFull, ErrEnded, *FieldError for a name, and ErrClosed.
 func (m *Manager) Join(room string, c *Call) (*engine.Member, error) {
 	if room == "" || len(room) > maxRoomName {
 		return nil, &FieldError{"room", excerpt([]byte(room)), fmt.Sprintf("want 1 to %d bytes", maxRoomName)}
 	}
 	leg := c.Leg()
 	if leg == nil {
-		return nil, fmt.Errorf("session: call %s has no media yet: %w", c.ID(), engine.ErrClosed)
+		return nil, fmt.Errorf("%w: %s has no media yet", ErrUnknownCall, c.ID())
 	}
 	for {
 		r, err := m.openRoom(room)
@@ -54,7 +61,7 @@ func (m *Manager) Join(room string, c *Call) (*engine.Member, error) {
 		}
 		if err != nil {
 			m.vacate(room, r)
-			return nil, fmt.Errorf("session: room %q: %w", room, err)
+			return nil, roomError(room, c, err)
 		}
 		c.log.Info("call joins a room", "room", room)
 		m.wg.Go(func() {
@@ -64,6 +71,59 @@ func (m *Manager) Join(room string, c *Call) (*engine.Member, error) {
 		})
 		return member, nil
 	}
+}
+
+// roomError puts what the engine says into the words of this package.
+func roomError(room string, c *Call, err error) error {
+	for _, e := range []struct{ from, to error }{
+		{engine.ErrJoined, ErrJoined}, {engine.ErrRoomFull, ErrRoomFull}, {engine.ErrClosed, ErrEnded},
+	} {
+		if errors.Is(err, e.from) {
+			err = e.to
+		}
+	}
+	return fmt.Errorf("%w: call %s, room %q", err, c.ID(), room)
+}
+
+// MemberChange changes what a call is in a room; what it leaves out stays.
+type MemberChange struct {
+	// Gain of what it says: 1 is as it is, 0 to 16.
+	Gain  *float32 `json:"gain,omitempty"`
+	Muted *bool    `json:"muted,omitempty"`
+	// WhisperTo lets it be heard by that call only, by our id or the
+	// cloud's; "" by all again.
+	WhisperTo *string `json:"whisper_to,omitempty"`
+}
+
+// SetMember changes a call's place in a room, whole or not at all.
+func (m *Manager) SetMember(room string, c *Call, change MemberChange) error {
+	member, err := m.Member(room, c)
+	if err != nil {
+		return err
+	}
+	var to *engine.Member
+	if w := change.WhisperTo; w != nil && *w != "" {
+		other, err := m.Call(*w)
+		if err == nil {
+			to, err = m.Member(room, other)
+		}
+		if err != nil {
+			return fmt.Errorf("whisper_to: %w", err)
+		}
+	}
+	if g := change.Gain; g != nil {
+		if !(*g >= 0 && *g <= 16) {
+			return &FieldError{"gain", fmt.Sprint(*g), "want 0 to 16"}
+		}
+		member.SetGain(*g)
+	}
+	if change.Muted != nil {
+		member.SetMuted(*change.Muted)
+	}
+	if change.WhisperTo != nil {
+		member.Whisper(to)
+	}
+	return nil
 }
 
 // openRoom returns the room of that name, a new one if there is none.

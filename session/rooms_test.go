@@ -44,7 +44,7 @@ func TestRooms(t *testing.T) {
 	}
 	require.Equal(t, "hall", (<-opened).ID())
 	_, err = m.Join("hall", a)
-	require.ErrorIs(t, err, engine.ErrJoined)
+	require.ErrorIs(t, err, ErrJoined)
 	require.Len(t, m.Rooms(), 1)
 	require.Len(t, m.Rooms()[0].Members, 2)
 
@@ -58,6 +58,15 @@ func TestRooms(t *testing.T) {
 			heard.Release()
 		}
 	}
+	half, muted, nobody, other := float32(0.5), true, "", b.ID()
+	require.NoError(t, m.SetMember("hall", a, MemberChange{Gain: &half, Muted: &muted, WhisperTo: &other}))
+	require.Equal(t, half, m.Rooms()[0].Members[0].Gain)
+	require.True(t, m.Rooms()[0].Members[0].Muted)
+	require.NoError(t, m.SetMember("hall", a, MemberChange{WhisperTo: &nobody}))
+	loud := float32(17)
+	require.ErrorContains(t, m.SetMember("hall", a, MemberChange{Gain: &loud, Muted: &muted}), `gain = "17"`)
+	stranger := "stranger"
+	require.ErrorIs(t, m.SetMember("hall", a, MemberChange{WhisperTo: &stranger}), ErrUnknownCall)
 	member, err := m.Member("hall", a)
 	require.NoError(t, err)
 	member.Leave()

@@ -195,7 +195,7 @@ func (s *Server) postRing(ctx context.Context, c *graphCall, uri string, item ma
 // elsewhere is where a response sends its client, which may be told relatively.
 func elsewhere(from, location string) (string, error) {
 	if location == "" {
-		return "", errors.New("Location is missing")
+		return "", errors.New("response without Location")
 	}
 	base, err := url.Parse(from)
 	if err != nil {

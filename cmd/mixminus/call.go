@@ -30,6 +30,8 @@ func callCommand() *cobra.Command {
 	cmd.PersistentFlags().StringVar(&client.URL, "api", "http://"+defaultServe, "control API of serve")
 	cmd.PersistentFlags().StringVar(&tokenFile, "token-file", "", "file with the API's bearer token (default: $"+envToken+")")
 	cmd.AddCommand(createCommand(&client), answerCommand(&client), listCommand(&client), hangUpCommand(&client))
+	cmd.AddCommand(actionCommands(&client)...)
+	cmd.AddCommand(joinCommand(&client), leaveCommand(&client), memberCommand(&client), roomsCommand(&client))
 	return cmd
 }
 

@@ -65,10 +65,12 @@ func wireClouds(cfg serviceConfig) (all []wiredCloud, err error) {
 
 func wireACS(cfg acsConfig, eventSecret string, insecure bool, log *slog.Logger) (w wiredCloud, err error) {
 	w = wiredCloud{callbacks: acsPath, paths: []string{acsPath, acsPath + "/", eventsPath}}
-	if w.client, err = acs.NewClient(cfg.client); err != nil {
+	client, err := acs.NewClient(cfg.client)
+	if err != nil {
 		return w, err
 	}
-	config := acs.WebhookConfig{EventSecret: eventSecret, Insecure: insecure, Logger: log}
+	w.client = client
+	config := acs.WebhookConfig{EventSecret: eventSecret, Insecure: insecure, Logger: log, Operations: client.Operations()}
 	if !insecure {
 		if w.verifier, err = acs.NewVerifier(cfg.tokens); err != nil {
 			return w, err

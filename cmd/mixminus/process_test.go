@@ -264,7 +264,8 @@ func TestAdHocLeg(t *testing.T) {
 }
 
 func TestHelpHasExamples(t *testing.T) {
-	for _, args := range [][]string{{"demo"}, {"serve"}, {"emulate"}, {"emulate", "ring"}, {"call", "create"}, {"call", "answer"}, {"call", "list"}, {"call", "hangup"}} {
+	for _, args := range [][]string{{"demo"}, {"serve"}, {"emulate"}, {"emulate", "ring"}, {"call", "create"}, {"call", "answer"}, {"call", "list"}, {"call", "hangup"},
+		{"call", "play"}, {"call", "dtmf"}, {"call", "add"}, {"call", "remove"}, {"call", "mute"}, {"call", "transfer"}, {"call", "stream"}, {"call", "act"}} {
 		out, err := output(t, append(args, "--help")...)
 		require.NoError(t, err)
 		require.Contains(t, out, "Examples:", "%v", args)
@@ -294,6 +295,9 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{`--meeting: graph: join URL: host`, []string{"call", "create", "--cloud", "graph", "--meeting", "https://example.com/x"}},
 		{`--policy and --meeting: need --cloud graph`, []string{"emulate", "ring", "--policy", "x"}},
 		{`the request is not JSON`, []string{"call", "create"}},
+		{`at least one of the flags in the group [file text ssml stop] is required`, []string{"call", "play", "id"}},
+		{`stream "pause": want start or stop`, []string{"call", "stream", "pause", "id"}},
+		{`the body is not JSON`, []string{"call", "act", "id", "hold", "{"}},
 		{`unknown command "nope"`, []string{"nope"}},
 	} {
 		out, err := output(t, tt.args...)

@@ -235,7 +235,7 @@ func (f serveFlags) acs(optional bool, log *slog.Logger) (*acsConfig, error) {
 		return nil, errors.New("no --audience: give the resource's immutable id, which tokens must be for; or --insecure for local work")
 	}
 	return &acsConfig{
-		client: acs.ClientConfig{Endpoint: f.endpoint, AccessKey: key, APIVersion: f.apiVersion, Logger: log},
+		client: acs.ClientConfig{Endpoint: f.endpoint, AccessKey: key, APIVersion: f.apiVersion, Insecure: f.insecure, Logger: log},
 		tokens: acs.VerifierConfig{OpenIDURL: f.oidcURL, Audience: f.audience, Logger: log},
 	}, nil
 }

@@ -144,6 +144,7 @@ func (s *service) build(cfg serviceConfig) (err error) {
 		Engine: s.engine, Media: s.media, CallbackURLs: map[string]string{}, Logger: cfg.log,
 		OnIncoming: func(ic *session.IncomingCall) { answer(cfg, ic) },
 		OnCall:     func(c *session.Call) { s.arm(cfg, c) },
+		OnRoom:     func(r *engine.Room) { s.recordRoom(cfg, r) },
 	}
 	for i := range s.clouds {
 		c := &s.clouds[i]
@@ -273,6 +274,16 @@ func (s *service) record(cfg serviceConfig, c *session.Call) {
 	// What was told before: a recording that was announced begins late.
 	ids(c.State())
 	names(c.Participants())
+}
+
+// recordRoom records a room: a file for each call in it, and their mix.
+func (s *service) recordRoom(cfg serviceConfig, r *engine.Room) {
+	if s.recorder == nil {
+		return
+	}
+	if _, err := s.recorder.Attach(r.Leg(), record.Meta{CallID: "room-" + r.ID(), Cloud: "room"}); err != nil {
+		cfg.log.Error("room is not recorded", "room", r.ID(), "err", err)
+	}
 }
 
 // adHoc makes a leg for who dials the media address itself.

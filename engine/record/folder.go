@@ -295,7 +295,11 @@ func (f *folder) refresh(now time.Time) {
 		gaps += len(t.gaps.list)
 		changed = changed || t.gaps.changed
 	}
-	if !changed || now.Sub(f.manifestAt) < f.rec.r.manifestEvery+time.Duration(gaps)*manifestPerGap {
+	if !changed {
+		return
+	}
+	if now.Sub(f.manifestAt) < f.rec.r.manifestEvery+time.Duration(gaps)*manifestPerGap {
+		f.rec.dirty.Store(true) // that it is not forgotten if no frame follows
 		return
 	}
 	if err := f.writeManifest(now); err != nil {

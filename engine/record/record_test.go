@@ -242,10 +242,12 @@ func TestManifestGoesAlong(t *testing.T) {
 	})
 	rec.SetName("a", "Alice")
 	require.NoError(t, rec.SetCloudID("id", "x"))
+	now(func(m *Manifest) bool { return m.Tracks[0].Name == "Alice" && m.Call.CloudIDs["id"] == "x" })
+	// A gap directly after a manifest, and no frame behind it.
 	c.speak("a", 100)
 	now(func(m *Manifest) bool {
 		a := m.Tracks[0]
-		return a.Name == "Alice" && m.Call.CloudIDs["id"] == "x" && len(a.Gaps) == 1 && a.Samples == 101*320
+		return len(a.Gaps) == 1 && a.Samples == 101*320
 	})
 	c.speak("b", 101)
 	now(func(m *Manifest) bool { return len(m.Tracks) == 3 && m.Tracks[1].First == 101*320 })

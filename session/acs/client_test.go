@@ -269,7 +269,7 @@ func TestRetriesEndInTime(t *testing.T) {
 func TestNothingUnrepeatableIsRepeated(t *testing.T) {
 	f := newFakeService(t, reply(503, ""))
 	c := newTestClient(t, f, ClientConfig{})
-	_, err := c.do(t.Context(), request{op: "play", method: "POST", path: "/x", body: []byte(`{}`), want: 202})
+	_, err := c.do(t.Context(), request{op: "play", method: "POST", path: "/x", body: []byte(`{}`), want: []int{202}})
 	require.Error(t, err)
 	require.Len(t, f.requests(), 1)
 }

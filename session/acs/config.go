@@ -11,11 +11,16 @@ import (
 	"strings"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/mixminus/mixminus/session/rest"
 )
 
-// ClientConfig says which resource a Client speaks to. Endpoint and AccessKey,
-// or a ConnectionString that holds both, are needed; all else works as zero.
+// Scope is what an Entra token for the service is asked for. The double slash
+// is the official clients' (createCommunicationAuthPolicy).
+const Scope = "https://communication.azure.com//.default"
+
+// ClientConfig says which resource a Client speaks to. Endpoint with AccessKey
+// or Credential, or a ConnectionString, is needed; all else works as zero.
 type ClientConfig struct {
 	// Name is what Client.Name returns; empty means "acs". A program that
 	// speaks two api-versions at once has two clients of different names.
@@ -29,14 +34,27 @@ type ClientConfig struct {
 	// ConnectionString is "endpoint=https://…/;accesskey=…", as the portal
 	// shows it. It excludes Endpoint and AccessKey.
 	ConnectionString string `json:"-"`
-	// Insecure allows plain http to any address.
+	// Credential signs in as an Entra identity that may use the resource:
+	// azidentity's managed identity, client secret or any other. It excludes
+	// AccessKey and ConnectionString.
+	Credential azcore.TokenCredential `json:"-"`
+	// Scope of its tokens; empty means Scope, the constant.
+	Scope string
+	// Insecure allows plain http to any address, and callback and media
+	// addresses that are not https or wss, as only an emulator takes.
 	Insecure bool
 	// APIVersion is Version2022 or Version2026; empty means Version2026.
 	APIVersion string
 
+	// Operations hears of what goes on after a response; the webhook that
+	// hears from the service must have the same. nil means one of the
+	// client's own, for which Client.Operations is.
+	Operations *Operations `json:"-"`
+
 	// HTTPClient carries the requests; nil means one with a timeout of 10 s
-	// per attempt, so that a second one fits into the time a call may ring. Its redirect policy is not used: a redirect is an error,
-	// since a signature is good for one host only.
+	// per attempt, so that a second one fits into the time a call may ring.
+	// Its redirect policy is not used: a redirect is an error, since a
+	// signature is good for one host only.
 	HTTPClient *http.Client
 	// MaxAttempts of one request, the first included; 0 means 4, as the
 	// official clients do, 1 never retries.
@@ -114,10 +132,9 @@ func (c ClientConfig) resolve() (ClientConfig, []byte, error) {
 		return c, nil, err
 	}
 	c.Endpoint = endpoint
-	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(c.AccessKey))
-	if err != nil || len(key) == 0 {
-		// The decoder's error would tell where the key is wrong.
-		return c, nil, fmt.Errorf("acs: access key of %d characters is not base64", len(c.AccessKey))
+	key, err := c.accessKey()
+	if err != nil {
+		return c, nil, err
 	}
 	switch c.APIVersion {
 	case "":
@@ -133,7 +150,27 @@ func (c ClientConfig) resolve() (ClientConfig, []byte, error) {
 	return c, key, nil
 }
 
+// accessKey decodes the key; there is none beside a credential.
+func (c *ClientConfig) accessKey() ([]byte, error) {
+	if c.Credential != nil {
+		if c.AccessKey != "" {
+			return nil, errors.New("acs: credential excludes access key and connection string")
+		}
+		return nil, nil
+	}
+	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(c.AccessKey))
+	if err != nil || len(key) == 0 {
+		// The decoder's error would tell where the key is wrong.
+		return nil, fmt.Errorf("acs: access key of %d characters is not base64", len(c.AccessKey))
+	}
+	return key, nil
+}
+
 func (c *ClientConfig) defaults() {
+	c.Scope = first(c.Scope, Scope)
+	if c.Operations == nil {
+		c.Operations = new(Operations)
+	}
 	if c.Name == "" {
 		c.Name = cloudName
 	}

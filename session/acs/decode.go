@@ -5,10 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
+	"github.com/mixminus/mixminus/session"
 	"github.com/mixminus/mixminus/session/rest"
 )
 
@@ -73,9 +77,13 @@ func (s *stamp) UnmarshalJSON(b []byte) error {
 }
 
 // elements splits a JSON array into its values; a single object is an array
-// of one.
+// of one. What is not UTF-8 in it becomes U+FFFD, so that whoever gets an event
+// as it came gets JSON (RFC 8259 section 8.1).
 func elements(body []byte) ([]json.RawMessage, error) {
 	trimmed := bytes.TrimSpace(body)
+	if !utf8.Valid(trimmed) {
+		trimmed = bytes.ToValidUTF8(trimmed, []byte("\uFFFD"))
+	}
 	if len(trimmed) == 0 {
 		return nil, errors.New("body is empty")
 	}
@@ -105,3 +113,11 @@ func first(ss ...string) string {
 	}
 	return ""
 }
+
+// badNumber refuses a number out of bounds.
+func badNumber(field string, value, low, high int) error {
+	return &session.FieldError{Field: field, Value: strconv.Itoa(value), Want: fmt.Sprintf("want %d to %d", low, high)}
+}
+
+// sortedKeys lists the keys of m in order, so that equal requests are equal.
+func sortedKeys(m map[string]int) []string { return slices.Sorted(maps.Keys(m)) }

@@ -11,31 +11,26 @@ import (
 	"github.com/mixminus/mixminus/session/rest"
 )
 
-// Prefixes and names of event types.
-const (
-	typePrefix     = "Microsoft.Communication."
-	typeIncoming   = "Microsoft.Communication.IncomingCall"
-	typeValidation = "Microsoft.EventGrid.SubscriptionValidationEvent"
-)
+// typePrefix begins the type of every callback.
+const typePrefix = "Microsoft.Communication."
 
-// callback is a CloudEvent (CNCF CloudEvents 1.0, JSON format) about a call.
+// callback is a CloudEvent (CNCF CloudEvents 1.0, JSON format) about a call:
+// what must be right for session to work with it.
 type callback struct {
-	ID      string       `json:"id"`
-	Source  string       `json:"source"`
-	Subject string       `json:"subject"`
-	Type    string       `json:"type"`
-	Time    stamp        `json:"time"`
-	Data    callbackData `json:"data"`
-}
-
-type callbackData struct {
-	CallConnectionID string            `json:"callConnectionId"`
-	OperationContext string            `json:"operationContext"`
-	Result           resultInformation `json:"resultInformation"`
-	SequenceNumber   number            `json:"sequenceNumber"`
-	// Participants is a pointer so that a roster that is missing is not
-	// taken for one that is empty.
-	Participants *[]participant `json:"participants"`
+	ID      string `json:"id"`
+	Source  string `json:"source"`
+	Subject string `json:"subject"`
+	Type    string `json:"type"`
+	Time    stamp  `json:"time"`
+	Data    struct {
+		CallConnectionID string            `json:"callConnectionId"`
+		OperationContext string            `json:"operationContext"`
+		Result           resultInformation `json:"resultInformation"`
+		SequenceNumber   number            `json:"sequenceNumber"`
+		// Participants is a pointer so that a roster that is missing is not
+		// taken for one that is empty.
+		Participants *[]participant `json:"participants"`
+	} `json:"data"`
 }
 
 type resultInformation struct {
@@ -53,90 +48,181 @@ type participant struct {
 	OnHold     bool        `json:"isOnHold"`
 }
 
-// eventKind translates the types that session knows, lower case and without
-// prefix.
-func eventKind(eventType string) session.EventKind {
-	switch strings.TrimPrefix(strings.ToLower(eventType), strings.ToLower(typePrefix)) {
-	case "callconnected":
-		return session.EventConnected
-	case "calldisconnected":
-		return session.EventDisconnected
-	case "participantsupdated":
-		return session.EventParticipants
-	case "mediastreamingstarted":
-		return session.EventMediaStarted
-	case "mediastreamingstopped":
-		return session.EventMediaStopped
-	case "mediastreamingfailed":
-		return session.EventMediaFailed
-	case "createcallfailed":
-		return session.EventCreateFailed
-	case "answerfailed":
-		return session.EventAnswerFailed
+// row is the participant in the words of session; its RawID is empty if the
+// identifier is missing.
+func (p *participant) row() session.Participant {
+	id := &p.identifier
+	if p.Identifier != nil {
+		id = p.Identifier
 	}
-	return session.EventOther
+	return session.Participant{Identity: session.Identity{RawID: id.raw()}, Muted: p.Muted, OnHold: p.OnHold}
 }
 
-// parseCallbacks reads what the service posts to callbackUri: an array of
-// CloudEvents or one alone. It is all or nothing; an error names the event and
-// the field. An event of a type that session has no kind for comes as
-// EventOther, whatever its data are.
-func parseCallbacks(body []byte) ([]session.Notice, error) {
-	raws, err := elements(body)
-	if err != nil {
-		return nil, err
-	}
-	notices := make([]session.Notice, 0, len(raws))
-	for i, raw := range raws {
-		n, err := parseCallback(raw)
-		if err != nil {
-			return nil, fmt.Errorf("event %d: %w", i, err)
-		}
-		notices = append(notices, n)
-	}
-	return notices, nil
+// details is what events of single types have. One that is of a wrong type is
+// left out: an event must not be lost for its ornament.
+type details struct {
+	Data struct {
+		ServerCallID  string `json:"serverCallId"`
+		CorrelationID string `json:"correlationId"`
+		Result        struct {
+			SIP  diagnostic `json:"sipDetails"`
+			Q850 diagnostic `json:"q850Details"`
+		} `json:"resultInformation"`
+		// Participant of Add, Remove and Move; a list in Version2022.
+		Participant  *identifier   `json:"participant"`
+		Participants []participant `json:"participants"`
+		InvitationID string        `json:"invitationId"`
+		FromCall     string        `json:"fromCall"`
+		Target       identifier    `json:"transferTarget"`
+		Transferee   identifier    `json:"transferee"`
+
+		RecognitionType string `json:"recognitionType"`
+		DTMF            tones  `json:"dtmfResult"`
+		// Collected is the dtmfResult of Version2022.
+		Collected tones `json:"collectTonesResult"`
+		Choice    struct {
+			Label      string  `json:"label"`
+			Phrase     string  `json:"recognizedPhrase"`
+			Confidence float64 `json:"confidence"`
+		} `json:"choiceResult"`
+		Speech struct {
+			Speech     string  `json:"speech"`
+			Confidence float64 `json:"confidence"`
+		} `json:"speechResult"`
+		FailedSource *number `json:"failedPlaySourceIndex"`
+
+		SequenceID number `json:"sequenceId"`
+		Tone       string `json:"tone"`
+
+		recordingModel
+		State string `json:"state"`
+		Start stamp  `json:"startDateTime"`
+
+		Media struct {
+			ContentType string `json:"contentType"`
+			Status      string `json:"mediaStreamingStatus"`
+			Details     string `json:"mediaStreamingStatusDetails"`
+		} `json:"mediaStreamingUpdate"`
+		Transcription struct {
+			Status  string `json:"transcriptionStatus"`
+			Details string `json:"transcriptionStatusDetails"`
+		} `json:"transcriptionUpdate"`
+	} `json:"data"`
 }
 
-func parseCallback(raw json.RawMessage) (session.Notice, error) {
+type diagnostic struct {
+	Code    number `json:"code"`
+	Message string `json:"message"`
+}
+
+func (d diagnostic) of() Diagnostic { return Diagnostic{int(d.Code), d.Message} }
+
+type tones struct {
+	Tones []string `json:"tones"`
+}
+
+// eventError names the event of a delivery that is wrong.
+func eventError(i int, err error) error { return fmt.Errorf("event %d: %w", i, err) }
+
+// parseEvent reads one CloudEvent. An event of a type that session has no kind
+// for is read as far as it can be, whatever its data are.
+func parseEvent(raw json.RawMessage) (Event, error) {
 	var head struct {
 		Type string `json:"type"`
 	}
 	if err := rest.Unmarshal(raw, &head); err != nil {
-		return session.Notice{}, err
+		return Event{}, err
 	}
 	if head.Type == "" {
-		return session.Notice{}, errors.New("type is missing")
+		return Event{}, errors.New("type is missing")
 	}
-	kind := eventKind(head.Type)
-	var e callback
-	if err := rest.Unmarshal(raw, &e); err != nil && kind != session.EventOther {
-		return session.Notice{}, fmt.Errorf("%s: %w", rest.Clip(head.Type), err)
+	row := eventOf(head.Type)
+	var cb callback
+	if err := rest.Unmarshal(raw, &cb); err != nil && row.kind != session.EventOther {
+		return Event{}, fmt.Errorf("%s: %w", rest.Clip(head.Type), err)
 	}
-	n := session.Notice{
-		Kind: kind, Type: head.Type, ID: e.ID,
-		CallID:           first(e.Data.CallConnectionID, callIDIn(e.Source), callIDIn(e.Subject)),
-		Time:             time.Time(e.Time),
-		Code:             int(e.Data.Result.Code),
-		SubCode:          int(e.Data.Result.SubCode),
-		Message:          e.Data.Result.Message,
-		OperationContext: e.Data.OperationContext,
-		Raw:              raw,
+	d := &cb.Data
+	e := Event{
+		Name: row.name, Type: head.Type, ID: cb.ID, Time: time.Time(cb.Time), OperationContext: d.OperationContext,
+		CallID:       first(d.CallConnectionID, callIDIn(cb.Source), callIDIn(cb.Subject)),
+		Result:       Result{Code: int(d.Result.Code), SubCode: int(d.Result.SubCode), Message: d.Result.Message},
+		FailedSource: -1, Raw: raw,
 	}
-	if kind == session.EventOther {
-		return n, nil
+	if row.kind != session.EventOther && e.CallID == "" {
+		return Event{}, fmt.Errorf("%s: data.callConnectionId is missing", rest.Clip(head.Type))
 	}
-	if n.CallID == "" {
-		return session.Notice{}, fmt.Errorf("%s: data.callConnectionId is missing", rest.Clip(head.Type))
+	if row.kind == session.EventParticipants {
+		var err error
+		if e.Participants, err = parseRoster(d.Participants); err != nil {
+			return Event{}, fmt.Errorf("%s: %w", rest.Clip(head.Type), err)
+		}
+		e.Sequence = int64(d.SequenceNumber)
 	}
+	e.addDetails(raw, row.kind)
+	return e, nil
+}
+
+// addDetails reads what belongs to the event's type.
+func (e *Event) addDetails(raw json.RawMessage, kind session.EventKind) {
+	var all details
+	_ = json.Unmarshal(raw, &all) // goes on past a value of a wrong type
+	d := &all.Data
+	e.ServerCallID, e.CorrelationID = d.ServerCallID, d.CorrelationID
+	e.Result.SIP, e.Result.Q850 = d.Result.SIP.of(), d.Result.Q850.of()
+	e.InvitationID, e.FromCall = d.InvitationID, d.FromCall
+	e.Target.RawID, e.Transferee.RawID = d.Target.raw(), d.Transferee.raw()
 	if kind != session.EventParticipants {
-		return n, nil
+		if d.Participant != nil {
+			d.Participants = append(d.Participants, participant{Identifier: d.Participant})
+		}
+		for i := range d.Participants {
+			if p := d.Participants[i].row(); p.RawID != "" {
+				e.Participants = append(e.Participants, p)
+			}
+		}
 	}
-	roster, err := parseRoster(e.Data.Participants)
-	if err != nil {
-		return session.Notice{}, fmt.Errorf("%s: %w", rest.Clip(head.Type), err)
+	e.Recognition = Recognition{
+		Type: d.RecognitionType, Tones: append(d.DTMF.Tones, d.Collected.Tones...),
+		Label: d.Choice.Label, Phrase: d.Choice.Phrase, Speech: d.Speech.Speech,
+		Confidence: max(d.Choice.Confidence, d.Speech.Confidence),
 	}
-	n.Participants, n.Sequence = roster, int64(e.Data.SequenceNumber)
-	return n, nil
+	if d.FailedSource != nil {
+		e.FailedSource = int(*d.FailedSource)
+	}
+	if d.Tone != "" {
+		e.Tone, e.Sequence = d.Tone, int64(d.SequenceID)
+	}
+	e.Recording = d.recording()
+	e.Recording.State = first(d.State, e.Recording.State)
+	e.Recording.Start = time.Time(d.Start)
+	e.Media = StreamUpdate{d.Media.ContentType, d.Media.Status, d.Media.Details}
+	e.Transcription = StreamUpdate{Status: d.Transcription.Status, Details: d.Transcription.Details}
+}
+
+// Notice is the event in the words of session. A key that session has no
+// letter for makes it EventOther.
+func (e *Event) Notice() session.Notice {
+	n := session.Notice{
+		Kind: eventOf(e.Type).kind, Type: e.Type, ID: e.ID, CallID: e.CallID, Time: e.Time,
+		Code: e.Result.Code, SubCode: e.Result.SubCode, Message: e.Result.Message,
+		OperationContext: e.OperationContext, Raw: e.Raw,
+	}
+	switch n.Kind {
+	case session.EventParticipants:
+		n.Participants, n.Sequence = e.Participants, e.Sequence
+	case session.EventTone:
+		tone, ok := toneKey(e.Tone)
+		if !ok {
+			n.Kind = session.EventOther
+			break
+		}
+		n.Tone = tone
+		if e.ID == "" {
+			// Numbers begin anew with every recognition, ids do not.
+			n.Sequence = e.Sequence
+		}
+	}
+	return n
 }
 
 func parseRoster(rows *[]participant) ([]session.Participant, error) {
@@ -145,18 +231,11 @@ func parseRoster(rows *[]participant) ([]session.Participant, error) {
 	}
 	roster := make([]session.Participant, 0, len(*rows))
 	for i := range *rows {
-		row := &(*rows)[i]
-		id := &row.identifier
-		if row.Identifier != nil {
-			id = row.Identifier
-		}
-		raw := id.raw()
-		if raw == "" {
+		p := (*rows)[i].row()
+		if p.RawID == "" {
 			return nil, fmt.Errorf("data.participants[%d]: identifier is missing", i)
 		}
-		roster = append(roster, session.Participant{
-			Identity: session.Identity{RawID: raw}, Muted: row.Muted, OnHold: row.OnHold,
-		})
+		roster = append(roster, p)
 	}
 	return roster, nil
 }
@@ -171,91 +250,4 @@ func callIDIn(path string) string {
 	}
 	id, _, _ := strings.Cut(path[len(prefix):], "/")
 	return id
-}
-
-// gridEvent is an event of the Event Grid schema, or, by its type and time, of
-// the CloudEvents schema that a subscription may choose instead.
-type gridEvent struct {
-	ID        string `json:"id"`
-	EventType string `json:"eventType"`
-	Type      string `json:"type"`
-	Data      struct {
-		ValidationCode string     `json:"validationCode"`
-		To             identifier `json:"to"`
-		From           identifier `json:"from"`
-		CallerName     string     `json:"callerDisplayName"`
-		ServerCallID   string     `json:"serverCallId"`
-		CorrelationID  string     `json:"correlationId"`
-		Context        string     `json:"incomingCallContext"`
-	} `json:"data"`
-}
-
-// gridDelivery is what one delivery of Event Grid holds.
-type gridDelivery struct {
-	// Validation is the code to answer a subscription's handshake with.
-	Validation string
-	// Incoming calls, without the name of the cloud.
-	Incoming []session.Incoming
-	// Ignored counts events of other types, which are no business of calls.
-	Ignored int
-}
-
-// parseGrid reads a delivery of Event Grid, all or nothing. It never puts an
-// incomingCallContext into an error.
-func parseGrid(body []byte, now time.Time) (gridDelivery, error) {
-	var d gridDelivery
-	raws, err := elements(body)
-	if err != nil {
-		return d, err
-	}
-	for i, raw := range raws {
-		if err := d.add(raw, now); err != nil {
-			return gridDelivery{}, fmt.Errorf("event %d: %w", i, err)
-		}
-	}
-	return d, nil
-}
-
-func (d *gridDelivery) add(raw json.RawMessage, now time.Time) error {
-	var head struct {
-		EventType string `json:"eventType"`
-		Type      string `json:"type"`
-	}
-	if err := rest.Unmarshal(raw, &head); err != nil {
-		return err
-	}
-	eventType := first(head.EventType, head.Type)
-	incoming := strings.EqualFold(eventType, typeIncoming)
-	switch {
-	case eventType == "":
-		return errors.New("eventType is missing")
-	case !incoming && !strings.EqualFold(eventType, typeValidation):
-		d.Ignored++
-		return nil
-	}
-	var e gridEvent
-	if err := rest.Unmarshal(raw, &e); err != nil {
-		return fmt.Errorf("%s: %w", rest.Clip(eventType), err)
-	}
-	if !incoming {
-		if e.Data.ValidationCode == "" {
-			return fmt.Errorf("%s: data.validationCode is missing", rest.Clip(eventType))
-		}
-		d.Validation = e.Data.ValidationCode
-		return nil
-	}
-	if e.Data.Context == "" {
-		return fmt.Errorf("%s: data.incomingCallContext is missing", rest.Clip(eventType))
-	}
-	id := first(e.Data.CorrelationID, e.Data.ServerCallID, e.ID)
-	if id == "" {
-		return fmt.Errorf("%s: data.correlationId is missing", rest.Clip(eventType))
-	}
-	d.Incoming = append(d.Incoming, session.Incoming{
-		ID: id, Context: e.Data.Context,
-		From:    session.Identity{RawID: e.Data.From.raw(), Name: e.Data.CallerName},
-		To:      session.Identity{RawID: e.Data.To.raw()},
-		Arrived: now,
-	})
-	return nil
 }

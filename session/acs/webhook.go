@@ -26,6 +26,13 @@ type Sink = hook.Sink
 // Insecure.
 type WebhookConfig struct {
 	Sink Sink
+	// Operations is told of every callback, before Sink is: those of the
+	// client that begins them. nil tells only Sink.
+	Operations *Operations
+	// OnRecording is told of recordings that are ready to be downloaded. It
+	// is called on the goroutine of the request, must not block, and may be
+	// told twice; nil ignores them.
+	OnRecording func(RecordingFile)
 	// Cloud is the Incoming.Cloud of calls that ring: the name of the client
 	// that answers them. Empty means "acs".
 	Cloud string
@@ -62,9 +69,10 @@ type WebhookStats struct {
 	// Notices delivered, and those of them with no kind of their own.
 	Notices int64 `json:"notices"`
 	Other   int64 `json:"other"`
-	// Incoming calls rung, subscription handshakes answered, and Event Grid
-	// events that are of no concern.
+	// Incoming calls rung, recordings told of, subscription handshakes
+	// answered, and Event Grid events that are of no concern.
 	Incoming    int64 `json:"incoming"`
+	Recorded    int64 `json:"recorded"`
 	Validations int64 `json:"validations"`
 	Ignored     int64 `json:"ignored"`
 	// Bad requests by reason: method, content_type, too_large, read, decode.
@@ -189,24 +197,39 @@ func (w *Webhook) serveCallback(rw http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	notices, err := parseCallbacks(body)
+	events, err := ParseEvents(body)
 	if err != nil {
 		w.guard.Bad(rw, r, http.StatusBadRequest, "decode", err.Error())
 		return
 	}
 	other := int64(0)
-	for _, n := range notices {
+	for i := range events {
+		n := events[i].Notice()
 		if n.Kind == session.EventOther {
 			other++
 		}
+		w.follow(&events[i])
 		w.config.Sink.Deliver(n)
 	}
 	w.count(func(s *WebhookStats) {
 		s.Callbacks++
-		s.Notices += int64(len(notices))
+		s.Notices += int64(len(events))
 		s.Other += other
 	})
 	rw.WriteHeader(http.StatusOK)
+}
+
+// follow tells the operations that are waited for how they ended.
+func (w *Webhook) follow(e *Event) {
+	o := w.config.Operations
+	if o == nil {
+		return
+	}
+	o.Complete(*e)
+	switch e.Name {
+	case CallDisconnected, CreateCallFailed, AnswerFailed, ConnectFailed:
+		o.EndCall(e.CallID)
+	}
 }
 
 // serveEvents takes the deliveries of Event Grid, and the handshakes by which
@@ -234,9 +257,15 @@ func (w *Webhook) serveEvents(rw http.ResponseWriter, r *http.Request) {
 		in.Cloud = w.config.Cloud
 		w.config.Sink.Ring(in)
 	}
+	if w.config.OnRecording != nil {
+		for _, f := range d.Recorded {
+			w.config.OnRecording(f)
+		}
+	}
 	w.count(func(s *WebhookStats) {
 		s.Events++
 		s.Incoming += int64(len(d.Incoming))
+		s.Recorded += int64(len(d.Recorded))
 		s.Ignored += int64(d.Ignored)
 		if d.Validation != "" {
 			s.Validations++

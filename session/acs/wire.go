@@ -1,6 +1,7 @@
 // Package acs is Azure Communication Services Call Automation for the session
-// layer: the REST client that places, answers and ends calls, the webhook that
-// takes its events, and the check of the tokens it signs them with.
+// layer: the REST client of every operation, the webhook that takes its events
+// and ties them to the operations that they end, and the check of the tokens it
+// signs them with.
 //
 // It never touches media, keeps no call state and decides nothing: events go
 // to a Sink as they come, and what the service refused comes back as a
@@ -15,14 +16,46 @@
 //	                                                enableDtmfTones
 //	source answered  {identifier, callerId,         a flat identifier, beside it
 //	                 displayName}                   sourceCallerIdNumber, sourceDisplayName
+//	participants     values; added and removed      value; singly
+//	                 by lists
+//	play             playSourceInfo, sourceType     playSources, kind
+//	transfer         transfereeCallerId,            sourceCallerIdNumber,
+//	                 userToUserInformation          customCallingContext
+//	an event's own   -                              operationCallbackUri
+//	  address
 //
-//	POST   /calling/callConnections                  201  create      repeatable
-//	POST   /calling/callConnections:answer           200  answer      repeatable
-//	POST   /calling/callConnections:redirect         204  redirect    repeatable
-//	POST   /calling/callConnections:reject           204  reject      repeatable
-//	GET    /calling/callConnections/{id}             200  get
-//	DELETE /calling/callConnections/{id}             204  hang up
-//	POST   /calling/callConnections/{id}:terminate   204  terminate   repeatable
+// Below /calling, R is repeatable, 2026 is what 2022-04-07-preview lacks:
+//
+//	POST   /callConnections                    201 R   create
+//	POST   /callConnections:connect            200 R   connect                  2026
+//	POST   /callConnections:answer             200 R   answer
+//	POST   /callConnections:redirect, :reject  204 R   redirect, reject
+//	GET    /callConnections/{id}               200     get
+//	DELETE /callConnections/{id}               204     hang up
+//	POST   /callConnections/{id}:terminate     204 R   terminate
+//	POST   …{id}:transferToParticipant         202 R   transfer
+//	GET    …{id}/participants[/{rawId}]        200     list, get
+//	POST   …{id}/participants:add, :remove     202 R   add, remove
+//	POST   …{id}/participants:mute             200 R   mute                     2026
+//	POST   …{id}/participants:cancelAddParticipant,
+//	           :moveHere                       202 R   cancel add, move         2026
+//	POST   …{id}:play, :recognize,
+//	           :cancelAllMediaOperations       202     play, recognize, cancel
+//	POST   …{id}:sendDtmfTones                 202 R   send DTMF                2026
+//	POST   …{id}:startContinuousDtmfRecognition,
+//	           :stopContinuousDtmfRecognition  200     continuous DTMF          2026
+//	POST   …{id}:hold, :unhold                 200     hold, unhold             2026
+//	POST   …{id}:startMediaStreaming,
+//	           :stopMediaStreaming             202     media streaming          2026
+//	POST   …{id}:startTranscription, :stop…,
+//	           :updateTranscription            202     transcription            2026
+//	POST   /recordings                         200 R   start recording
+//	GET    /recordings/{id}                    200     its state
+//	DELETE /recordings/{id}                    204     stop recording
+//	POST   /recordings/{id}:pause, :resume     202     pause, resume
+//
+// How an operation of status 202 ended is told by a callback with its
+// operationContext: see Operation.
 //
 // Decoding ignores the case of keys and of enumerated values, and unknown
 // keys. Source: azure-rest-api-specs,
@@ -139,7 +172,11 @@ func answerBody(version string, in session.Incoming, m session.MediaRequest) ([]
 	if in.Context == "" {
 		return nil, errors.New("incomingCallContext is empty")
 	}
-	body, err := rest.Marshal(map[string]string{"incomingCallContext": in.Context})
+	told := m.Answer
+	if len(told) == 0 {
+		told = json.RawMessage("{}")
+	}
+	body, err := rest.Splice(told, []rest.Member{{Key: "incomingCallContext", Value: in.Context}})
 	if err != nil {
 		return nil, err
 	}
@@ -189,6 +226,13 @@ type callProperties struct {
 	SourceNumber     phoneNumber  `json:"sourceCallerIdNumber"`
 	SourceName       string       `json:"sourceDisplayName"`
 	Targets          []identifier `json:"targets"`
+
+	CallbackURI   string       `json:"callbackUri"`
+	MediaID       string       `json:"mediaSubscriptionId"` // 2022-04-07-preview
+	Media         subscription `json:"mediaStreamingSubscription"`
+	Transcription subscription `json:"transcriptionSubscription"`
+	AnsweredBy    userID       `json:"answeredBy"`
+	AnsweredFor   phoneNumber  `json:"answeredFor"`
 }
 
 // callSource is CallSource (2022) and, its embedded part, the flat identifier
@@ -202,20 +246,37 @@ type callSource struct {
 	ID string `json:"id"`
 }
 
-// parseConnection reads the answer of create, answer and get.
+// parseConnection reads what session needs of the answer of create, answer and
+// get.
 func parseConnection(body []byte) (session.Connection, error) {
+	p, err := parseProperties(body)
+	return p.Connection, err
+}
+
+// parseProperties reads all of it.
+func parseProperties(body []byte) (Properties, error) {
 	var p callProperties
 	if err := rest.Unmarshal(body, &p); err != nil {
-		return session.Connection{}, fmt.Errorf("call properties: %w", err)
+		return Properties{}, fmt.Errorf("call properties: %w", err)
 	}
 	if p.CallConnectionID == "" {
-		return session.Connection{}, errors.New("call properties: callConnectionId is missing")
+		return Properties{}, errors.New("call properties: callConnectionId is missing")
 	}
+	all := Properties{
+		Connection: p.connection(), CallbackURI: p.CallbackURI, Media: p.Media.of(), Transcription: p.Transcription.of(),
+		AnsweredBy: p.AnsweredBy.ID, AnsweredFor: p.AnsweredFor.Value,
+	}
+	all.Media.ID = first(all.Media.ID, p.MediaID)
+	return all, nil
+}
+
+func (p *callProperties) connection() session.Connection {
 	c := session.Connection{
 		CallID:        p.CallConnectionID,
 		GroupID:       p.ServerCallID,
 		CorrelationID: p.CorrelationID,
 		State:         callState(p.State),
+		Phase:         callPhase(p.State),
 		Source: session.Identity{
 			RawID: first(p.Source.Identifier.raw(), p.Source.raw(), p.Source.ID,
 				p.Source.CallerID.raw(), p.SourceNumber.raw()),
@@ -225,7 +286,7 @@ func parseConnection(body []byte) (session.Connection, error) {
 	for _, t := range p.Targets {
 		c.Targets = append(c.Targets, session.Identity{RawID: t.raw()})
 	}
-	return c, nil
+	return c
 }
 
 // callState translates CallConnectionStateModel. A call in transfer is still
@@ -242,6 +303,17 @@ func callState(s string) session.CallState {
 		return session.StateDisconnected
 	}
 	return session.StateNew
+}
+
+// callPhase is what a connected call does, by CallConnectionStateModel.
+func callPhase(s string) session.CallPhase {
+	switch strings.ToLower(s) {
+	case "transferring":
+		return session.PhaseTransferring
+	case "transferaccepted":
+		return session.PhaseTransferAccepted
+	}
+	return session.PhaseActive
 }
 
 // communicationError is CommunicationError.

@@ -6,20 +6,31 @@
 //	GET    /v1/calls                                    200 {"calls":[session.Snapshot]}
 //	GET    /v1/calls/{id}                               200 session.Snapshot
 //	DELETE /v1/calls/{id}[?everyone=true]               204
+//	POST   /v1/calls/{id}/{action}     Action's body    200 session.ActionResult
 //	GET    /v1/incoming                                 200 {"incoming":[Ring]}
 //	POST   /v1/incoming/{id}/answer    AnswerRequest    200 session.Snapshot
 //	POST   /v1/incoming/{id}/reject    RejectRequest    204
 //	POST   /v1/incoming/{id}/redirect  RedirectRequest  204
+//	GET    /v1/rooms                                    200 {"rooms":[session.RoomSnapshot]}
+//	POST   /v1/rooms/{room}/members    JoinRequest      204
+//	PATCH  /v1/rooms/{room}/members/{id} session.MemberChange 204
+//	DELETE /v1/rooms/{room}/members/{id}                204
 //	GET    /v1/stats                                    200 session.Stats
 //
 // {id} is our id of a call or the cloud's; of an incoming call the Ring's.
 // A request returns when the cloud has answered it. Whoever gives up waiting
 // for a POST to create or answer hangs the call up.
 //
+// {action} is one of session's words (play, cancel, dtmf, add, remove, mute,
+// transfer) or of the call's cloud, whose bodies those packages declare: the
+// API passes both on; an action that is not known is refused with those that
+// are. With "wait":true it returns when the action is over.
+//
 // Errors are {"error":Error}: 400 for what cannot be understood, with the
 // field's name; 401 and 403 from the guard; 404 for what does not live here;
-// 409 for a call that is decided or over; 413; 502 for a cloud's refusal,
-// with its own code and subcode; 503 when there is no room; 504.
+// 409 for a call that is decided or over; 413; 501 for what the cloud lacks;
+// 502 for a cloud's refusal, with its own code and subcode; 503 when there is
+// no room; 504.
 package api
 
 import (
@@ -139,10 +150,15 @@ func New(cfg Config) (*Server, error) {
 		{"GET", "/v1/calls", http.StatusOK, s.calls},
 		{"GET", "/v1/calls/{id}", http.StatusOK, s.call},
 		{"DELETE", "/v1/calls/{id}", http.StatusNoContent, s.hangUp},
+		{"POST", "/v1/calls/{id}/{action}", http.StatusOK, s.act},
 		{"GET", "/v1/incoming", http.StatusOK, s.incoming},
 		{"POST", "/v1/incoming/{id}/answer", http.StatusOK, s.answer},
 		{"POST", "/v1/incoming/{id}/reject", http.StatusNoContent, s.reject},
 		{"POST", "/v1/incoming/{id}/redirect", http.StatusNoContent, s.redirect},
+		{"GET", "/v1/rooms", http.StatusOK, s.rooms},
+		{"POST", "/v1/rooms/{room}/members", http.StatusNoContent, s.join},
+		{"PATCH", "/v1/rooms/{room}/members/{id}", http.StatusNoContent, s.setMember},
+		{"DELETE", "/v1/rooms/{room}/members/{id}", http.StatusNoContent, s.leave},
 		{"GET", "/v1/stats", http.StatusOK, s.stats},
 	}
 	allowed := make(map[string][]string)

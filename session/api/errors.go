@@ -54,9 +54,13 @@ var sentinels = []struct {
 	code   string
 }{
 	{session.ErrUnknownCall, http.StatusNotFound, "unknown_call"},
+	{session.ErrUnknownRoom, http.StatusNotFound, "unknown_room"},
+	{session.ErrUnknownAction, http.StatusNotFound, "unknown_action"},
 	{session.ErrDecided, http.StatusConflict, "decided"},
 	{session.ErrAnswerDeadline, http.StatusConflict, "answer_deadline"},
 	{session.ErrEnded, http.StatusConflict, "call_ended"},
+	{session.ErrJoined, http.StatusConflict, "joined"},
+	{session.ErrRoomFull, http.StatusServiceUnavailable, "room_full"},
 	{session.ErrTooManyCalls, http.StatusServiceUnavailable, "too_many_calls"},
 	{session.ErrClosed, http.StatusServiceUnavailable, "closed"},
 	{context.DeadlineExceeded, http.StatusGatewayTimeout, "timeout"},
@@ -70,6 +74,9 @@ func asError(err error) *Error {
 	}
 	if f := (*session.FieldError)(nil); errors.As(err, &f) {
 		return badField(f.Field, err.Error())
+	}
+	if u := (*session.UnsupportedError)(nil); errors.As(err, &u) {
+		return unsupported(err.Error())
 	}
 	if c := (*session.Error)(nil); errors.As(err, &c) {
 		return refusal(c)

@@ -18,8 +18,8 @@ import (
 )
 
 // Client calls Microsoft Graph as one app. It implements session.Cloud,
-// session.KeepAliver, session.RosterKeeper and session.Announcer. It is safe for
-// concurrent use and starts no goroutine.
+// session.KeepAliver, session.RosterKeeper, session.Announcer and session.Actor.
+// It is safe for concurrent use and starts no goroutine.
 //
 // Every method retries throttling by Retry-After, and failures of the server
 // and of the network where a repetition cannot do harm. What it finally
@@ -37,6 +37,7 @@ var (
 	_ session.KeepAliver   = (*Client)(nil)
 	_ session.RosterKeeper = (*Client)(nil)
 	_ session.Announcer    = (*Client)(nil)
+	_ session.Actor        = (*Client)(nil)
 )
 
 // NewClient checks the configuration; it does no I/O.

@@ -2,7 +2,6 @@ package graph
 
 import (
 	"context"
-	"fmt"
 	"testing"
 
 	"github.com/mixminus/mixminus/session"
@@ -41,20 +40,6 @@ func TestOperationsEnd(t *testing.T) {
 	var refused *session.Error
 	require.ErrorAs(t, err, &refused)
 	require.Equal(t, 8508, refused.SubCode)
-}
-
-func TestOperationsAreBounded(t *testing.T) {
-	var o Operations
-	for i := range 3 * maxEarly {
-		o.Complete("c", CommsOperation{ID: fmt.Sprint(i), Status: "completed"})
-	}
-	require.LessOrEqual(t, len(o.early), maxEarly)
-	for i := range maxWaiting {
-		o.begin("w", CommsOperation{ID: fmt.Sprint(i)})
-	}
-	_, err := o.begin("w", CommsOperation{ID: "more"}).Wait(t.Context())
-	require.ErrorContains(t, err, "4096")
-	require.Equal(t, int64(1), o.Dropped())
 }
 
 func TestOperationsEndWithTheirCall(t *testing.T) {
