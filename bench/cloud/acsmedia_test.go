@@ -2,6 +2,7 @@ package cloud
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -290,4 +291,68 @@ func TestHold(t *testing.T) {
 		}
 	}
 	require.NotZero(t, muted, "nothing is heard of who is on hold")
+}
+
+// The events of operations come twice, late, in another order, with a wrong
+// token or not at all, as those of calls do.
+func TestEventFaultsOfOperations(t *testing.T) {
+	t.Parallel()
+	b := newBot(t, &Server{OnCreate: talker()})
+	c := b.dial(version2026, "")
+	for _, f := range []Fault{
+		{Kind: DropEvent, Event: "PlayStarted"}, {Kind: DuplicateEvent, Event: "PlayCompleted"},
+		{Kind: DelayEvent, Event: "AddParticipantSucceeded"}, {Kind: BadEventToken, Event: "RemoveParticipantSucceeded", Token: FlawExpired},
+		{Kind: LateEvent, Event: "RemoveParticipantSucceeded", Slots: 10},
+	} {
+		require.NoError(t, c.Inject(f))
+	}
+	status, _ := b.op(c, version2026, ":play", `{"playSources":[{"kind":"text","text":{"text":"a"}}]}`)
+	require.Equal(t, 202, status)
+	twice := b.expect("PlayCompleted", "PlayCompleted")
+	require.Equal(t, twice[0].ID, twice[1].ID)
+	status, _ = b.op(c, version2026, "/participants:add", `{"participantToAdd":{"communicationUser":{"id":"8:acs:more"}}}`)
+	require.Equal(t, 202, status)
+	b.expect("ParticipantsUpdated", "AddParticipantSucceeded")
+	before := time.Now()
+	status, _ = b.op(c, version2026, "/participants:remove", `{"participantToRemove":{"communicationUser":{"id":"8:acs:more"}}}`)
+	require.Equal(t, 202, status)
+	e := b.expect("RemoveParticipantSucceeded", "ParticipantsUpdated")
+	require.GreaterOrEqual(t, e[0].arrival.Sub(before), 200*time.Millisecond)
+	_, err := verifyToken(t, b.srv, e[0].auth)
+	require.ErrorContains(t, err, "expired")
+	_, err = verifyToken(t, b.srv, e[1].auth)
+	require.NoError(t, err)
+	c.HangUp()
+	require.Equal(t, 1, wait(t, c).EventsDropped)
+}
+
+// operationCallbackUri takes the events of one operation elsewhere, in the
+// versions that know it.
+func TestOperationCallback(t *testing.T) {
+	t.Parallel()
+	other := make(chan string, 10)
+	web := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		text, _ := io.ReadAll(r.Body)
+		other <- string(text)
+	}))
+	defer web.Close()
+	b := newBot(t, &Server{OnCreate: talker()})
+	for _, version := range []string{version2023, version2024, version2026} {
+		kind := `"kind":"file","file":{"uri":"` + web.URL + `/none.wav"}`
+		c := b.dial(version, "")
+		status, v := b.op(c, version, ":play", `{"playSources":[{`+kind+`}],"operationCallbackUri":"`+web.URL+`/cb"}`)
+		require.Equal(t, 202, status, v)
+		if version == version2023 {
+			b.expect("PlayFailed")
+		} else {
+			require.Empty(t, receive(t, other), "the file's request")
+			require.Contains(t, receive(t, other), "PlayFailed")
+		}
+		c.HangUp()
+		b.expect("CallDisconnected")
+		wait(t, c)
+		for len(other) > 0 {
+			<-other
+		}
+	}
 }

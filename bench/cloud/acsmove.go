@@ -85,8 +85,7 @@ func (c *acsCall) move(from *acsCall, id identifier, op opModel) {
 }
 
 // rest is what an actor has still to say at a slot, as a speaker whose slots
-// count from there. A clip that is said again and again is said to its end,
-// and then as often as it would have been.
+// count from there, up to ten minutes of it unless that goes on forever.
 func (a *actor) rest(slot int) Speaker {
 	sp := a.Speaker
 	sp.Voice, sp.From, sp.Length, sp.Gain = "", 0, 0, 0
@@ -114,21 +113,19 @@ func (a *actor) rest(slot int) Speaker {
 	if length == 0 {
 		return sp
 	}
-	round, offset := (slot-a.start)/(length+a.Pause), (slot-a.start)%(length+a.Pause)
-	if a.Loops == Forever || round < a.Loops {
+	sp.Pause = 0
+	if a.Loops == Forever {
 		// Turned so that it begins where it stands.
 		turned := make([]int16, (length+a.Pause)*pcm.FrameSamples)
 		copy(turned, a.samples)
-		cut := offset * pcm.FrameSamples
-		sp.PCM, sp.Pause = slices.Concat(turned[cut:], turned[:cut]), 0
-		if sp.Loops != Forever {
-			sp.Loops = a.Loops - round
-		}
+		cut := (slot - a.start) % (length + a.Pause) * pcm.FrameSamples
+		sp.PCM = slices.Concat(turned[cut:], turned[:cut])
 		return sp
 	}
 	sp.Loops = 0
-	if round == a.Loops && offset < length {
-		sp.PCM = a.samples[offset*pcm.FrameSamples:]
+	end := min(a.start+length+a.Loops*(length+a.Pause), slot+maxClip/pcm.FrameSamples)
+	for at := slot; at < end; at++ {
+		sp.PCM = append(sp.PCM, a.at(at)...)
 	}
 	return sp
 }
