@@ -16,41 +16,14 @@ import (
 // maxBody bounds a request's body, in bytes.
 const maxBody = 1 << 20
 
-const connectionsPath = "/calling/callConnections"
-
-// operation is one of the REST API. Its handler returns the response, and what
-// is to be done once that has been sent.
-type operation struct {
-	name, method, action string
-	ofCall               bool // the path names a call
-	repeatable           bool
-	since2026            bool
-	handle               func(*Server, *request) (*response, func())
-}
-
 // request is one that was authenticated and routed.
 type request struct {
 	version string
 	body    []byte
-	call    *acsCall // for operations of a call
-}
-
-// operations are those of Call Automation that the emulator has, in both
-// versions unless said otherwise.
-var operations = []operation{
-	{name: "create", method: "POST", repeatable: true, handle: (*Server).create},
-	{name: "answer", method: "POST", action: "answer", repeatable: true, handle: (*Server).answer},
-	{name: "reject", method: "POST", action: "reject", repeatable: true, handle: (*Server).reject},
-	{name: "redirect", method: "POST", action: "redirect", repeatable: true, handle: (*Server).redirect},
-	{name: "get", method: "GET", ofCall: true, handle: (*Server).get},
-	{name: "hangup", method: "DELETE", ofCall: true, handle: (*Server).hangUp},
-	{name: "terminate", method: "POST", action: "terminate", ofCall: true, repeatable: true, handle: (*Server).hangUp},
-	{name: "startMediaStreaming", method: "POST", action: "startMediaStreaming", ofCall: true, since2026: true, handle: (*Server).startStreaming},
-	{name: "stopMediaStreaming", method: "POST", action: "stopMediaStreaming", ofCall: true, since2026: true, handle: (*Server).stopStreaming},
-}
-
-var operationNames = []string{
-	"create", "answer", "reject", "redirect", "get", "hangup", "terminate", "startMediaStreaming", "stopMediaStreaming",
+	ids     []string   // of the path
+	query   url.Values // of the path
+	base    string     // of the address that the client uses
+	call    *acsCall   // for operations of a call
 }
 
 func knownOperation(name string) bool {
@@ -91,20 +64,23 @@ func (s *Server) serveREST(w http.ResponseWriter, r *http.Request) {
 // process authenticates, routes, and executes or repeats a request.
 func (s *Server) process(r *http.Request, body []byte) (resp *response, after func(), delay time.Duration) {
 	after = func() {}
-	if err := verifySignature(r, body, s.key, time.Now()); err != nil {
-		refused := &refusal{status: http.StatusUnauthorized, code: "7509", message: "Hmac Validation Error: " + err.Error()}
+	if refused := s.authorize(r, body, time.Now()); refused != nil {
 		return refused.response(), after, 0
 	}
 	version := r.URL.Query().Get("api-version")
 	if !knownVersion(version) {
 		refused := &refusal{
 			status: http.StatusBadRequest, code: "UnsupportedApiVersion", target: "api-version",
-			message: fmt.Sprintf("%q: want %s or %s", version, version2022, version2026),
+			message: fmt.Sprintf("%q: want one of %s", version, strings.Join(versions, ", ")),
 		}
 		return refused.response(), after, 0
 	}
 	op, req, refused := s.route(r, version)
 	if refused != nil {
+		return refused.response(), after, 0
+	}
+	// A call may have ended by the very request that is repeated.
+	if refused := op.missing(req); refused != nil && !(op.repeatable && s.repeats.knows(r.Header)) {
 		return refused.response(), after, 0
 	}
 	req.body = body
@@ -121,11 +97,32 @@ func (s *Server) process(r *http.Request, body []byte) (resp *response, after fu
 	return resp, after, delay
 }
 
+// missing refuses what is asked of a call that is not there.
+func (op *operation) missing(req *request) *refusal {
+	if op.at.ofCall() && req.call == nil {
+		return notFound(fmt.Sprintf("Call %q", req.ids[0]))
+	}
+	return nil
+}
+
+// perform runs an operation.
+func (op *operation) perform(s *Server, req *request) (*response, func()) {
+	if bad := op.missing(req); bad != nil {
+		return refuse(bad)
+	}
+	if op.standing {
+		if bad := req.call.standing(); bad != nil {
+			return refuse(bad)
+		}
+	}
+	return op.handle(s, req)
+}
+
 // execute runs an operation, at most once for each Repeatability-Request-ID.
 func (s *Server) execute(op *operation, req *request, r *http.Request) (*response, func()) {
 	nothing := func() {}
 	if !op.repeatable {
-		return op.handle(s, req)
+		return op.perform(s, req)
 	}
 	t, replay, refused := s.repeats.begin(r.Header, printOf(r.Method, r.RequestURI, req.body), time.Now())
 	switch {
@@ -134,44 +131,12 @@ func (s *Server) execute(op *operation, req *request, r *http.Request) (*respons
 	case replay != nil:
 		return replay, nothing
 	case t == nil:
-		return op.handle(s, req)
+		return op.perform(s, req)
 	}
-	resp, after := op.handle(s, req)
+	resp, after := op.perform(s, req)
 	resp = resp.with(headerResult, "accepted")
 	s.repeats.finish(t, resp)
 	return resp, after
-}
-
-// route finds the operation by method and path. An action stands behind the
-// last ':', for ids come percent-encoded.
-func (s *Server) route(r *http.Request, version string) (*operation, *request, *refusal) {
-	path, action, _ := strings.Cut(strings.TrimPrefix(r.URL.EscapedPath(), connectionsPath), ":")
-	id, err := url.PathUnescape(strings.TrimPrefix(path, "/"))
-	if err != nil || strings.Contains(path[min(1, len(path)):], "/") {
-		return nil, nil, notFound("Resource " + r.URL.Path)
-	}
-	known := false
-	for i := range operations {
-		op := &operations[i]
-		if op.action != action || op.ofCall != (path != "") || op.since2026 && version == version2022 {
-			continue
-		}
-		known = true
-		if op.method != r.Method {
-			continue
-		}
-		req := &request{version: version}
-		if op.ofCall {
-			if req.call = s.live(id); req.call == nil {
-				return nil, nil, notFound(fmt.Sprintf("Call %q", id))
-			}
-		}
-		return op, req, nil
-	}
-	if known {
-		return nil, nil, &refusal{status: http.StatusMethodNotAllowed, code: "8520", message: r.Method + " is not supported here."}
-	}
-	return nil, nil, notFound("Resource " + r.URL.Path)
 }
 
 func refuse(r *refusal) (*response, func()) { return r.response(), func() {} }
@@ -193,6 +158,9 @@ func (s *Server) answer(req *request) (*response, func()) {
 	if bad != nil {
 		return refuse(bad)
 	}
+	if c := s.redirectedCall(o.incomingContext); c != nil {
+		return newResponse(http.StatusOK, c.redirectedProperties(o).shape(req.version)), func() {}
+	}
 	c := s.ringing(o.incomingContext)
 	if c == nil {
 		return refuse(notFound("Incoming call"))
@@ -203,7 +171,21 @@ func (s *Server) answer(req *request) (*response, func()) {
 	return c.accepted(http.StatusOK, req.version)
 }
 
-// accepted is the response to create and answer. With the fault MediaFirst it
+// connect joins a call that is there, or a group call or room that begins by
+// that.
+func (s *Server) connect(req *request) (*response, func()) {
+	o, bad := parseConnect(req.version, req.body, s.Insecure)
+	if bad != nil {
+		return refuse(bad)
+	}
+	c, bad := s.newConnected(o)
+	if bad != nil {
+		return refuse(bad)
+	}
+	return c.accepted(http.StatusOK, req.version)
+}
+
+// accepted is the response to create, answer and connect. With the fault MediaFirst it
 // waits for the media.
 func (c *acsCall) accepted(status int, version string) (*response, func()) {
 	if c.hasFault(MediaFirst) {
@@ -220,6 +202,9 @@ func (s *Server) reject(req *request) (*response, func()) {
 	if bad != nil {
 		return refuse(bad)
 	}
+	if s.redirectedCall(r.IncomingCallContext) != nil {
+		return newResponse(http.StatusNoContent, nil), func() {}
+	}
 	reason := r.CallRejectReason
 	if reason == "" {
 		reason = "none"
@@ -232,7 +217,43 @@ func (s *Server) redirect(req *request) (*response, func()) {
 	if bad != nil {
 		return refuse(bad)
 	}
-	return s.decline(r.IncomingCallContext, Result{Code: 302, Message: "The call was redirected to " + r.Target.rawID() + "."})
+	c := s.ringing(r.IncomingCallContext)
+	resp, after := s.decline(r.IncomingCallContext, Result{Code: 302, Message: "The call was redirected to " + r.Target.rawID() + "."})
+	if c != nil && resp.status == http.StatusNoContent {
+		s.keepRedirected(r.IncomingCallContext, c)
+	}
+	return resp, after
+}
+
+// maxRedirected bounds the calls that are known to have been redirected.
+const maxRedirected = 1000
+
+func (s *Server) keepRedirected(context string, c *acsCall) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.redirected == nil || len(s.redirected) >= maxRedirected {
+		s.redirected = map[string]*acsCall{}
+	}
+	s.redirected[context] = c
+}
+
+// redirectedCall returns the call of that context if it was redirected.
+// Answering and rejecting it succeeds, though nothing comes of it: a quirk that
+// the service's documents own up to (call-automation.md).
+func (s *Server) redirectedCall(context string) *acsCall {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.redirected[context]
+}
+
+// redirectedProperties are what answering such a call returns. In which state
+// it is then is not documented.
+func (c *acsCall) redirectedProperties(o order) properties {
+	return properties{
+		callConnectionID: c.id, serverCallID: c.serverCallID, correlationID: c.correlationID,
+		source: &c.caller, targets: []identifier{c.bot}, displayName: c.callerName,
+		state: stateNames[stateConnecting], callbackURI: o.callbackURI,
+	}
 }
 
 func (s *Server) decline(context string, why Result) (*response, func()) {
@@ -250,8 +271,8 @@ func (s *Server) get(req *request) (*response, func()) {
 	return newResponse(http.StatusOK, req.call.properties().shape(req.version)), func() {}
 }
 
-// hangUp serves DELETE and :terminate: the bot's leg is the only one that the
-// emulator's rooms have, so that leaving it ends the call.
+// hangUp serves DELETE and :terminate. The bot's leg is the only one that is
+// seen from outside, so that leaving ends the call as much as ending it does.
 func (s *Server) hangUp(req *request) (*response, func()) {
 	req.call.end(resultByBot)
 	return newResponse(http.StatusNoContent, nil), func() {}
@@ -263,6 +284,9 @@ func (s *Server) stopStreaming(req *request) (*response, func())  { return s.str
 func (s *Server) stream(req *request, on bool) (*response, func()) {
 	r, bad := parseStream(req.body, s.Insecure)
 	if bad != nil {
+		return refuse(bad)
+	}
+	if bad := req.call.standing(); bad != nil {
 		return refuse(bad)
 	}
 	if bad := req.call.wantStream(on, r); bad != nil {

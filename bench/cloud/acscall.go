@@ -3,7 +3,9 @@ package cloud
 import (
 	"encoding/base64"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -20,13 +22,28 @@ type acsCall struct {
 	caller        identifier // incoming calls
 	callerName    string
 	bot           identifier
+	created       time.Time
+	meeting       *locatorModel // that it was connected to, nil for others
+	gridURL       string        // of the bot's Event Grid webhook, if it has one
 
 	// order is written before answered is closed, and not after.
 	order order
 
 	// Owned by the call's goroutine.
-	sequence int        // of ParticipantsUpdated
-	wish     streamWish // that the stream follows
+	wish streamWish // that the stream follows
+
+	rosterTurn sync.Mutex // held while a roster is told, so that they stay in order
+
+	// Guarded by Call.mu.
+	people        []*party
+	sequence      int    // of ParticipantsUpdated
+	phase         string // of a transfer; empty: none
+	invitations   map[string]*invitation
+	studio        studio
+	transcription *transcriptionState
+	takes         []*recordingTake
+	spent         map[int]bool // faults of operations that have befallen one
+	sentTones     []string
 }
 
 // streamWish is what the bot asked for by :start- or :stopMediaStreaming.
@@ -39,6 +56,7 @@ func (s *Server) newACSCall(id string, d Direction, script Script) *acsCall {
 	c := &acsCall{
 		Call: s.newCall(id, d, script), correlationID: uuid.NewString(),
 		serverCallID: base64.RawURLEncoding.EncodeToString([]byte(s.URL() + "/conversations/" + uuid.NewString())),
+		created:      time.Now(), invitations: map[string]*invitation{},
 	}
 	c.side = c
 	return c
@@ -53,6 +71,7 @@ func (c *acsCall) answer(o *order, why Result) *refusal {
 			c.order.answeredBy = c.bot.CommunicationUser
 		}
 		c.asked = o.media
+		c.prepare()
 	}
 	if o == nil {
 		accept = nil
@@ -76,7 +95,13 @@ func (c *acsCall) properties() properties {
 		callConnectionID: c.id, serverCallID: c.serverCallID, correlationID: c.correlationID,
 		source: c.order.source, callerID: c.order.callerID, displayName: c.order.displayName,
 		targets: c.order.targets, state: stateNames[c.state], callbackURI: c.order.callbackURI,
-		streaming: c.media.up,
+		streaming: c.media.up, transcription: c.transcription.copy(),
+	}
+	if c.state == stateConnected && c.phase != "" {
+		p.state = c.phase
+	}
+	if c.direction == Incoming {
+		p.answeredFor = c.bot.PhoneNumber
 	}
 	if c.order.answeredBy != nil {
 		p.answeredBy = c.order.answeredBy.ID
@@ -87,11 +112,35 @@ func (c *acsCall) properties() properties {
 	return p
 }
 
+// prepare completes the call once its order is there. Called with Call.mu
+// held, or before the call is shared.
+func (c *acsCall) prepare() {
+	if m := c.asked; m != nil && !m.mixed {
+		m.dominant = c.server.dominant(c.stage.script.Dominant)
+	}
+	if o := c.order.transcription; o != nil {
+		c.transcription = &transcriptionState{id: uuid.NewString(), options: *o, locale: o.locale, model: o.model}
+	}
+}
+
+// standing refuses what needs a call that is established.
+func (c *acsCall) standing() *refusal {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state != stateConnected {
+		return &refusal{status: http.StatusBadRequest, code: "8501", message: "The call is not established."}
+	}
+	return nil
+}
+
 // stands implements side.
 func (c *acsCall) stands() bool {
 	c.wish = streamWish{context: c.order.operationContext}
+	c.mu.Lock()
+	c.assemble()
+	c.mu.Unlock()
 	c.emit("CallConnected", eventData{OperationContext: c.order.operationContext}, "")
-	c.emit("ParticipantsUpdated", c.roster(c.parties()), "")
+	c.tellRoster()
 	return true
 }
 
@@ -106,30 +155,17 @@ func (c *acsCall) goodbye(connected bool) {
 	result := c.result
 	c.mu.Unlock()
 	data := eventData{OperationContext: c.order.operationContext, ResultInformation: &result}
+	c.closeStudio()
 	switch {
 	case connected:
+	case c.meeting != nil:
+		c.emit("ConnectFailed", data, "")
 	case c.direction == Incoming:
 		c.emit("AnswerFailed", data, "")
 	default:
 		c.emit("CreateCallFailed", data, "")
 	}
 	c.emit("CallDisconnected", data, "")
-}
-
-// parties are all who are in the call, the bot first.
-func (c *acsCall) parties() []identifier {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var ids []identifier
-	if c.direction == Incoming {
-		ids = append(ids, c.order.targets...)
-	} else if c.order.source != nil {
-		ids = append(ids, *c.order.source)
-	}
-	for _, a := range c.stage.actors {
-		ids = append(ids, identityOf(a.ID))
-	}
-	return ids
 }
 
 // upgrade implements side.
@@ -145,7 +181,8 @@ func (c *acsCall) upgrade() http.Header {
 	return header
 }
 
-// pressed implements side: keys go out on the media's socket.
+// pressed implements side: keys go out on the media's socket, and to who
+// recognizes them in played.
 func (c *acsCall) pressed(string) {}
 
 // streamID implements side.
@@ -155,6 +192,7 @@ func (c *acsCall) streamID(speaker int) string { return c.stage.actors[speaker].
 func (c *acsCall) describe(l *Log) {
 	l.Cloud, l.ServerCallID, l.CorrelationID = "acs", c.serverCallID, c.correlationID
 	l.APIVersion, l.OperationContext = c.order.version, c.order.operationContext
+	l.SentTones = slices.Clone(c.sentTones)
 }
 
 // wantStream takes a wish; the call's goroutine fulfils it.
@@ -162,8 +200,6 @@ func (c *acsCall) wantStream(on bool, r streamRequest) *refusal {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.state != stateConnected:
-		return &refusal{status: http.StatusBadRequest, code: "8501", message: "The call is not established."}
 	case c.asked == nil:
 		return wrongState("The call has no media streaming options.")
 	case c.want != nil:

@@ -34,7 +34,7 @@ const (
 //	POST   /v1/calls/{id}/faults   Fault -> 204
 //	GET    /v1/resource            -> resourceSummary
 //
-// and what graphadmin.go lists.
+// and what acsadmin.go and graphadmin.go list.
 //
 // Errors are {"error": "..."} and say which field is wrong. It is served to
 // this machine only, and not to web pages that a browser on it shows.
@@ -53,6 +53,7 @@ func (s *Server) adminHandler() http.Handler {
 		"GET /v1/resource":           adminResource,
 	}
 	maps.Copy(handlers, graphAdmin)
+	maps.Copy(handlers, acsAdmin)
 	for pattern, h := range handlers {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { s.answerAdmin(w, r, h) })
 	}
@@ -83,6 +84,12 @@ func (s *Server) answerAdmin(w http.ResponseWriter, r *http.Request, h adminFunc
 	status, v, err := h(s, r, body)
 	switch {
 	case err == nil:
+		if file, ok := v.(wave); ok {
+			w.Header().Set("Content-Type", "audio/wav")
+			// A peer that has gone away does not get its file.
+			_, _ = w.Write(file)
+			return
+		}
 		newResponse(status, v).write(w)
 	case errors.Is(err, errUnknownCall):
 		adminError(w, http.StatusNotFound, err)

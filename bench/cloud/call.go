@@ -83,7 +83,9 @@ type Call struct {
 	faults  []Fault
 	stage   *performance
 	playout playout
-	keys    []string     // pressed by DTMF, not yet sent
+	prompts []PromptLog  // played by the cloud
+	marks   []mark       // of the bot's audio, not yet told
+	keys    []keyPress   // pressed by DTMF, not yet sent
 	mutes   map[int]bool // speakers whose audio does not reach the bot
 	held    bool         // no audio flows, either way
 	deaf    bool         // the bot's audio reaches nobody
@@ -108,8 +110,8 @@ type side interface {
 	upgrade() http.Header
 	// pressed tells of a key that the other side pressed.
 	pressed(key string)
-	// streamID is the participantRawID of a speaker. It may be called from any
-	// goroutine.
+	// streamID is the participantRawID of a speaker. It is called with Call.mu
+	// held, from any goroutine.
 	streamID(speaker int) string
 	// describe adds to the call's log. It is called with Call.mu held, from
 	// any goroutine.
@@ -176,11 +178,7 @@ func (c *Call) DTMF(tone string) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.keys) == maxKeys {
-		return fmt.Errorf("cloud: tone: %d wait already", len(c.keys))
-	}
-	c.keys = append(c.keys, tone)
-	return nil
+	return c.press(keyPress{0, tone})
 }
 
 // Inject lets something go wrong. Slots that have passed stay as they are.

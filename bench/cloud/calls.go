@@ -87,7 +87,7 @@ func (s *Server) Ring(ctx context.Context, r Ring) (*Call, error) {
 	from = cmp.Or(from, s.newUser())
 	to := cmp.Or(r.To, s.newUser())
 	c := s.newACSCall(uuid.NewString(), Incoming, s.cast(r.Script, from))
-	c.caller, c.bot, c.callerName = identityOf(from), identityOf(to), r.DisplayName
+	c.caller, c.bot, c.callerName, c.gridURL = identityOf(from), identityOf(to), r.DisplayName, endpoint
 	if len(r.Script.Speakers) > 0 {
 		c.callerName = cmp.Or(c.callerName, r.Script.Speakers[0].Name)
 	}
@@ -193,7 +193,8 @@ func (s *Server) newOutgoing(o order) (*acsCall, *refusal) {
 		return nil, &refusal{status: http.StatusInternalServerError, code: "500", message: err.Error()}
 	}
 	c := s.newACSCall(id, Outgoing, s.cast(callee.Script, o.targets[0].rawID()))
-	c.callee, c.order, c.asked, c.state = callee, o, o.media, stateConnecting
+	c.callee, c.order, c.asked, c.state, c.gridURL = callee, o, o.media, stateConnecting, s.EventsURL
+	c.prepare()
 	close(c.answered)
 	if refused := s.admit(c.Call); refused != nil {
 		return nil, refused

@@ -3,21 +3,37 @@
 // Graph's calls, so that a bot is developed, tested and measured with no tenant,
 // no phone number and no tunnel.
 //
-// A Server rings the bot by Event Grid, takes create, answer, reject, redirect,
-// get, hang up and terminate over signed REST, posts the calls' events to the
-// bot as CloudEvents with signed tokens, and dials the bot's WebSocket to
-// stream what the speakers of a Script say, in real time. What the bot says
-// goes through a playout buffer to the callee's ear. Call.Log is the truth of
-// both directions, sample by sample, for whoever judges the bot. Faults make
-// go wrong what goes wrong in clouds.
+// A Server rings the bot by Event Grid, takes all operations of Call Automation
+// over REST that is signed or has a token, posts the calls' events to the bot as
+// CloudEvents with signed tokens, and dials the bot's WebSocket to stream what
+// the speakers of a Script say, in real time. What the bot says goes through a
+// playout buffer to the callee's ear. Call.Log is the truth of both directions,
+// sample by sample, for whoever judges the bot. Faults make go wrong what goes
+// wrong in clouds.
+//
+// In a call of Communication Services, at the bot's request,
+//
+//   - prompts are fetched and heard, a text as tones that last as long as it is;
+//   - keys, choices and speech are recognized, and speech is transcribed, of what
+//     the speakers are said to say (Speaker.Says, Call.Speak), for the emulator
+//     understands no audio;
+//   - participants are added, who answer, decline or do not pick up
+//     (Server.OnAdd), muted, put on hold, moved and removed, and calls are
+//     transferred and connected to;
+//   - what is said is recorded into a WAV file (Server.RecordingDir).
+//
+// The admin API does for other processes what Server and Call do in Go: admin.go,
+// acsadmin.go and graphadmin.go list its paths.
 //
 // At Graph it signs apps in, takes the calls API of v1.0 and beta, and posts
 // commsNotifications; it plays prompts, takes recordings, keeps rosters and
 // lobbies, brings calls by policies, and dials what the media session
 // configuration of app-hosted media names.
 //
-// Two versions of ACS's API are served, 2022-04-07-preview and 2026-03-12, each
-// with its own shapes and events. Where the documents are silent (retries,
+// Five versions of ACS's API are served, 2022-04-07-preview, 2023-03-06,
+// 2024-04-15, 2025-06-15 and 2026-03-12, each with its own operations, shapes
+// and events: a call has the events that the version knows by which it was
+// made. Where the documents are silent (retries,
 // reconnects, error codes) the emulator's choice is stated at the code.
 //
 // It is written against Microsoft's documents and the captures of their

@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/mixminus/mixminus/engine/pcm"
 )
 
@@ -27,102 +25,6 @@ const (
 	eventBackoff  = 100 * time.Millisecond
 	postTimeout   = 10 * time.Second
 )
-
-// cloudEvent is the envelope of a callback (CloudEvents 1.0).
-type cloudEvent struct {
-	ID              string    `json:"id"`
-	Source          string    `json:"source"`
-	Type            string    `json:"type"`
-	Data            eventData `json:"data"`
-	Time            string    `json:"time"`
-	SpecVersion     string    `json:"specversion"`
-	DataContentType string    `json:"datacontenttype"`
-	Subject         string    `json:"subject"`
-}
-
-// eventData is the data of all events; each fills its own part.
-type eventData struct {
-	EventSource          string       `json:"eventSource,omitempty"`
-	OperationContext     string       `json:"operationContext,omitempty"`
-	ResultInformation    *Result      `json:"resultInformation,omitempty"`
-	MediaStreamingUpdate *mediaUpdate `json:"mediaStreamingUpdate,omitempty"`
-	Participants         any          `json:"participants,omitempty"`
-	SequenceNumber       int          `json:"sequenceNumber,omitempty"`
-	Type                 string       `json:"type,omitempty"` // 2022 only
-	CallConnectionID     string       `json:"callConnectionId"`
-	ServerCallID         string       `json:"serverCallId"`
-	CorrelationID        string       `json:"correlationId"`
-}
-
-// mediaUpdate tells how the media stream is.
-type mediaUpdate struct {
-	ContentType                 string `json:"contentType"`
-	MediaStreamingStatus        string `json:"mediaStreamingStatus"`
-	MediaStreamingStatusDetails string `json:"mediaStreamingStatusDetails"`
-}
-
-type participantModel struct {
-	Identifier identifier `json:"identifier"`
-	IsMuted    bool       `json:"isMuted"`
-	IsOnHold   bool       `json:"isOnHold"`
-}
-
-// known2022 are the events of 2022-04-07-preview that the emulator has; calls
-// of that version get no others.
-var known2022 = map[string]bool{"CallConnected": true, "CallDisconnected": true, "ParticipantsUpdated": true}
-
-// event shapes an event for the version that its call was made with.
-func (c *acsCall) event(name string, data eventData, now time.Time) cloudEvent {
-	path := "calling/callConnections/" + c.id
-	data.CallConnectionID, data.ServerCallID, data.CorrelationID = c.id, c.serverCallID, c.correlationID
-	if c.order.version == version2022 {
-		// The service of 2022 put the event's name behind the path, and in
-		// the data.
-		path += "/" + name
-		data.Type = strings.ToLower(name[:1]) + name[1:]
-		data.ResultInformation = nil
-	} else {
-		data.EventSource = path
-	}
-	return cloudEvent{
-		ID: uuid.NewString(), Source: path, Subject: path, Type: eventPrefix + name, Data: data,
-		Time:        now.UTC().Format("2006-01-02T15:04:05.0000000-07:00"),
-		SpecVersion: "1.0", DataContentType: "application/json",
-	}
-}
-
-// roster is the data of ParticipantsUpdated.
-func (c *acsCall) roster(ids []identifier) eventData {
-	if c.order.version == version2022 {
-		flat := make([]identifier, len(ids))
-		for i, id := range ids {
-			flat[i] = id.full()
-		}
-		return eventData{Participants: flat}
-	}
-	rows := make([]participantModel, len(ids))
-	for i, id := range ids {
-		rows[i] = participantModel{Identifier: id.full()}
-	}
-	c.sequence++
-	return eventData{Participants: rows, SequenceNumber: c.sequence}
-}
-
-// emit queues an event for delivery to uri, or to the call's own callback if
-// that is empty. It must only be called from the call's goroutine.
-func (c *acsCall) emit(name string, data eventData, uri string) {
-	if c.order.version == version2022 && !known2022[name] {
-		return
-	}
-	if uri == "" {
-		uri = c.order.callbackURI
-	}
-	e := c.event(name, data, time.Now())
-	c.events.add(posting{
-		log: EventLog{Type: e.Type, ID: e.ID, Time: e.Time, Data: marshal(e.Data)},
-		uri: uri, body: marshal([]cloudEvent{e}), bearer: c.server.issuer.authorization,
-	}, c.faultsOf(name))
-}
 
 // posting is an event on its way.
 type posting struct {

@@ -2,6 +2,7 @@ package cloud
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,6 +35,9 @@ const (
 	// frame, and is dialled again after Slots slots. What was due meanwhile
 	// is lost. All that was sent before still arrives.
 	Reconnect FaultKind = "reconnect"
+	// BreakTranscription: the socket of a transcription that has one of its
+	// own breaks off before Slot.
+	BreakTranscription FaultKind = "break-transcription"
 	// Stall: from Slot on, for Slots slots (0: one), nothing is read from the
 	// socket.
 	Stall FaultKind = "stall"
@@ -64,6 +68,11 @@ const (
 	// FailTransfer: a transfer of a Graph call fails, with 500/7000 or, if
 	// it is consultative, 500/7700.
 	FailTransfer FaultKind = "fail-transfer"
+	// FailOperation: the next asynchronous operation of a call of Communication
+	// Services that Operation names, by the names of RequestFault, fails with
+	// Result; empty means any one, and no Result 500/9999. Each such fault
+	// befalls one operation.
+	FailOperation FaultKind = "fail-operation"
 	// BadEventToken: the callback carries a token with the flaw Token.
 	BadEventToken FaultKind = "bad-event-token"
 )
@@ -90,6 +99,9 @@ type Fault struct {
 	Sample  int       `json:"sample,omitempty"`
 	Event   string    `json:"event,omitempty"`
 	Token   TokenFlaw `json:"token,omitempty"`
+	// Operation and Result are FailOperation's.
+	Operation string  `json:"operation,omitempty"`
+	Result    *Result `json:"result,omitempty"`
 }
 
 // validate returns an error that begins with the wrong field's name.
@@ -109,7 +121,12 @@ func (f Fault) validate(speakers int) error {
 			return nil
 		}
 		return fmt.Errorf("token: %q: want signature, expired, audience, issuer or missing", f.Token)
-	case Reconnect, Stall, MediaFirst, EventsFirst, DuplicateEvent, DelayEvent, LateEvent, DropEvent, FailTransfer:
+	case FailOperation:
+		if f.Operation != "" && !slices.Contains(operationNames, f.Operation) {
+			return fmt.Errorf("operation: %q is not one", f.Operation)
+		}
+		return nil
+	case Reconnect, Stall, BreakTranscription, MediaFirst, EventsFirst, DuplicateEvent, DelayEvent, LateEvent, DropEvent, FailTransfer:
 		return nil
 	}
 	return fmt.Errorf("kind: %q is not one", f.Kind)
@@ -138,8 +155,9 @@ type outbound struct {
 	stream  int // whose: index of the speaker, 0 for the mix
 	name    int // whose name it bears
 	samples []int16
-	omit    bool // if it is silent
-	copies  int  // 1, unless a fault befell it
+	omit    bool  // if it is silent
+	cause   Cause // why it does not go out, if it does not
+	copies  int   // 1, unless a fault befell it
 }
 
 // audioFaults disturbs a call's frames. It is owned by the call's goroutine.
@@ -202,9 +220,12 @@ func (a *audioFaults) befall(f Fault, slot int, fr *outbound) {
 
 // RequestFault disturbs the next requests to the REST API.
 type RequestFault struct {
-	// Operation befallen, of Communication Services: "create", "answer",
-	// "reject", "redirect", "get", "hangup", "terminate",
-	// "startMediaStreaming", "stopMediaStreaming"; of Graph: the action, as
+	// Operation befallen, of Communication Services: "create", "get",
+	// "hangup", "getParticipants", "getParticipant", "addParticipant",
+	// "removeParticipant", "muteParticipants", "moveParticipants",
+	// "startRecording", "getRecording", "stopRecording", "pauseRecording",
+	// "resumeRecording", and else the action, as "answer" or
+	// "startMediaStreaming"; of Graph: the action, as
 	// "keepAlive", and graphCreate, graphGet, graphDelete, graphAnswer,
 	// graphReject, graphRedirect, graphTransfer; empty means every one.
 	Operation string `json:"operation,omitempty"`

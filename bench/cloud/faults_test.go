@@ -146,7 +146,7 @@ func TestNothingSentIsLostByABreak(t *testing.T) {
 		s.say(make([]int16, 320))
 		time.Sleep(400 * time.Millisecond)
 	}
-	script := Script{HangUp: slots + 1, Faults: []Fault{{Kind: Stall, Slots: 1000}, {Kind: Reconnect, Slot: slots, Slots: 1000}}}
+	script := Script{HangUp: slots + 1, Dominant: -1, Faults: []Fault{{Kind: Stall, Slots: 1000}, {Kind: Reconnect, Slot: slots, Slots: 1000}}}
 	for i := range speakers {
 		script.Speakers = append(script.Speakers, Speaker{PCM: signal.Noise(slots*320, uint64(i), -20)})
 	}

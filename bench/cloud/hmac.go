@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -24,8 +25,8 @@ const dateSkew = 15 * time.Minute
 //	stringToSign = METHOD "\n" pathAndQuery "\n" date ";" host ";" contentHash
 //	signature    = base64(HMAC-SHA256(key, stringToSign))
 //
-// The request target and Host are taken as received, byte for byte. Whoever
-// signs the host without its port (Java) is accepted.
+// The request target and Host are taken as received, byte for byte, and as the
+// official clients sign them otherwise: see signedHosts and signedTargets.
 func verifySignature(r *http.Request, body, key []byte, now time.Time) error {
 	signed, signature, err := parseAuthorization(r.Header.Get("Authorization"))
 	if err != nil {
@@ -36,20 +37,66 @@ func verifySignature(r *http.Request, body, key []byte, now time.Time) error {
 	if got := r.Header.Get("x-ms-content-sha256"); got != hash {
 		return fmt.Errorf("x-ms-content-sha256 is %q, the body's is %q", got, hash)
 	}
-	hosts := []string{r.Host}
-	if host, _, err := net.SplitHostPort(r.Host); err == nil {
-		hosts = append(hosts, host)
-	}
-	for _, host := range hosts {
+	for _, host := range signedHosts(r.Host) {
 		values, err := signedValues(r, signed, host, now)
 		if err != nil {
 			return err
 		}
-		if hmac.Equal(sign(key, r.Method, r.RequestURI, values), signature) {
-			return nil
+		for _, target := range signedTargets(r.RequestURI) {
+			if hmac.Equal(sign(key, r.Method, target, values), signature) {
+				return nil
+			}
 		}
 	}
 	return fmt.Errorf("signature does not match %q", r.Method+"\n"+r.RequestURI)
+}
+
+// signedHosts are what clients may sign for a host: itself (JavaScript, .NET),
+// without its port (Java), or the endpoint as it was configured, with a slash
+// behind (Python).
+func signedHosts(host string) []string {
+	hosts := []string{host, host + "/"}
+	if bare, _, err := net.SplitHostPort(host); err == nil {
+		hosts = append(hosts, bare)
+	}
+	return hosts
+}
+
+// signedTargets are what clients may sign for a path and query: itself (.NET,
+// Java), with its query encoded anew as a form (JavaScript), or with its
+// escapes undone (Python).
+func signedTargets(target string) []string {
+	targets := []string{target}
+	if path, query, ok := strings.Cut(target, "?"); ok {
+		targets = append(targets, path+"?"+formQuery(query))
+	}
+	if plain, err := url.PathUnescape(target); err == nil {
+		targets = append(targets, plain)
+	}
+	return targets
+}
+
+// formQuery writes a query as URLSearchParams does: in the same order, with
+// '+' for a space and all but letters, digits and *-._ escaped.
+func formQuery(query string) string {
+	var b strings.Builder
+	for i, pair := range strings.Split(query, "&") {
+		if i > 0 {
+			b.WriteByte('&')
+		}
+		name, value, _ := strings.Cut(pair, "=")
+		b.WriteString(formEncode(name) + "=" + formEncode(value))
+	}
+	return b.String()
+}
+
+func formEncode(s string) string {
+	plain, err := url.QueryUnescape(s)
+	if err != nil {
+		plain = s
+	}
+	encoded := strings.ReplaceAll(url.QueryEscape(plain), "~", "%7E")
+	return strings.ReplaceAll(encoded, "%2A", "*")
 }
 
 func sign(key []byte, method, target, values string) []byte {

@@ -109,6 +109,15 @@ func TestSignatureDialects(t *testing.T) {
 		signRequest(t, r, captureKey, r.RequestURI, "", host, now)
 		require.NoError(t, verifySignature(r, nil, []byte("local-emulator-secret"), now), name)
 	}
+	// The query may have been written anew, or the escapes undone.
+	for name, target := range map[string]string{
+		"JavaScript": "/c/4%3A%2B1/participants?api-version=2026-03-12&%24skip=3&q=a+b%7E*",
+		"Python":     "/c/4:+1/participants?api-version=2026-03-12&$skip=3&q=a b~*",
+	} {
+		r := signedRequest("GET", "/c/4%3A%2B1/participants?api-version=2026-03-12&$skip=3&q=a%20b~*", "e:80", "", "", "")
+		signRequest(t, r, captureKey, target, "", "e:80/", now)
+		require.NoError(t, verifySignature(r, nil, []byte("local-emulator-secret"), now), name)
+	}
 	r := signedRequest("GET", "/x", "h", "", "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", "")
 	r.Header.Set("Date", now.UTC().Format(http.TimeFormat))
 	values := "h;" + r.Header.Get("Date") + ";47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="

@@ -63,6 +63,11 @@ func identityOf(rawID string) identifier {
 	if app, ok := prefixed("28:orgid:"); ok {
 		return identifier{Kind: "microsoftTeamsApp", RawID: rawID, MicrosoftTeamsApp: &appModel{AppID: app, Cloud: "public"}}
 	}
+	if parts := strings.Split(strings.TrimPrefix(rawID, "8:acs:"), "_"); strings.HasPrefix(rawID, "8:acs:") && len(parts) == 3 {
+		return identifier{Kind: "teamsExtensionUser", RawID: rawID, TeamsExtensionUser: &extModel{
+			ResourceID: parts[0], TenantID: parts[1], UserID: parts[2], Cloud: "public",
+		}}
+	}
 	if strings.HasPrefix(rawID, "8:acs:") || strings.HasPrefix(rawID, "8:spool:") {
 		return identifier{Kind: "communicationUser", RawID: rawID, CommunicationUser: &userModel{ID: rawID}}
 	}

@@ -53,6 +53,9 @@ type Log struct {
 	// Connections of the media socket, one after the other.
 	Connections []ConnectionLog `json:"connections"`
 	Playout     PlayoutLog      `json:"playout"`
+	// Prompts that the cloud played into the call at the bot's request. They
+	// are heard besides what Playout tells of.
+	Prompts []PromptLog `json:"prompts,omitempty"`
 	// Keys are the DTMF keys that were sent.
 	Keys []Key `json:"keys,omitempty"`
 
@@ -74,6 +77,9 @@ type SpeakerLog struct {
 	// (Forever: always) with Pause slots between.
 	Clip  PCM `json:"clip,omitempty"`
 	Start int `json:"start"` // -1: not yet
+	// Left is the slot from which on the speaker was not in the call; 0 means
+	// never.
+	Left  int `json:"left,omitempty"`
 	Loops int `json:"loops,omitempty"`
 	Pause int `json:"pause,omitempty"`
 	// Muted are the slots of a mixed call in which the speaker was kept out of
@@ -115,6 +121,8 @@ const (
 	ByNotStreaming Cause = "not-streaming"
 	// ByMute: the speaker is muted or on hold, or the bot is.
 	ByMute Cause = "mute"
+	// ByDominance: others were louder, of whom the stream carries so many.
+	ByDominance Cause = "dominance"
 	// ByNoMedia: the media could not be connected.
 	ByNoMedia Cause = "no-media"
 )
@@ -198,6 +206,9 @@ type EventLog struct {
 func (s *SpeakerLog) Expected(slots int) []int16 {
 	out := make([]int16, slots*pcm.FrameSamples)
 	for slot := range slots {
+		if s.Left > 0 && slot >= s.Left {
+			break
+		}
 		offset, ok := placeIn(slot, s.Start, len(s.Clip)/pcm.FrameSamples, s.Loops, s.Pause)
 		if ok {
 			copy(out[slot*pcm.FrameSamples:][:pcm.FrameSamples], s.Clip[offset*pcm.FrameSamples:])
@@ -277,13 +288,17 @@ func (c *Call) log(now time.Time, withPCM bool) *Log {
 		Keys: slices.Clone(c.media.keys), Bad: maps.Clone(c.bad), Faults: slices.Clone(c.faults),
 		Playout: c.playout.log(c.media.position(now), withPCM),
 	}
+	l.Prompts = promptLogs(c.prompts, c.media.position(now), withPCM)
 	if c.state == stateRinging {
 		l.State = "ringing"
 	}
 	c.side.describe(l)
 	for i := range c.stage.actors {
 		a := &c.stage.actors[i]
-		sp := SpeakerLog{RawID: a.ID, StreamID: c.side.streamID(i), Name: a.Name, Start: a.start, Loops: a.Loops, Pause: a.Pause, Muted: slices.Clone(c.media.muted[i])}
+		sp := SpeakerLog{
+			RawID: a.ID, StreamID: c.side.streamID(i), Name: a.Name, Start: a.start, Left: a.left, Loops: a.Loops, Pause: a.Pause,
+			Muted: slices.Clone(c.media.muted[i]),
+		}
 		if withPCM {
 			sp.Clip = slices.Clone(a.samples)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -71,7 +72,17 @@ type mediaConn struct {
 
 // dialMedia opens the socket. An error tells the HTTP status, if there was one.
 func (c *Call) dialMedia(ctx context.Context) (*mediaConn, error) {
-	longest := 0
+	conn, resp, err := c.dialSocket(ctx, c.asked.url)
+	if err != nil {
+		return nil, err
+	}
+	conn.mixed = !strings.EqualFold(resp.Header.Get(channelsHeader), "unmixed")
+	return conn, nil
+}
+
+// dialSocket opens a socket to the bot.
+func (c *Call) dialSocket(ctx context.Context, url string) (*mediaConn, *http.Response, error) {
+	longest := maxID // of who may join later
 	c.mu.Lock()
 	for i := range c.stage.actors {
 		longest = max(longest, len(c.side.streamID(i)))
@@ -83,19 +94,16 @@ func (c *Call) dialMedia(ctx context.Context) (*mediaConn, error) {
 		// A message that does not fit here would go out in fragments.
 		WriteBufferSize: 2*maxMessage + 6*longest,
 	}
-	ws, resp, err := d.DialContext(ctx, c.asked.url, c.side.upgrade())
+	ws, resp, err := d.DialContext(ctx, url, c.side.upgrade())
 	if err != nil {
 		e := &dialError{err: err}
 		if resp != nil {
 			e.status = resp.StatusCode
 		}
-		return nil, e
+		return nil, nil, e
 	}
 	ws.SetReadLimit(maxFromBot)
-	return &mediaConn{
-		ws: ws, left: make(chan struct{}), gone: make(chan struct{}),
-		mixed: !strings.EqualFold(resp.Header.Get(channelsHeader), "unmixed"),
-	}, nil
+	return &mediaConn{ws: ws, left: make(chan struct{}), gone: make(chan struct{})}, resp, nil
 }
 
 type dialError struct {
@@ -197,6 +205,7 @@ func (c *Call) receive(kind int, text []byte, now time.Time) {
 		c.bad[badMuted]++
 	case msg.stop:
 		c.playout.flush(at)
+		c.cancelMarks(at)
 		if c.media.inward != nil {
 			c.media.inward.Reset()
 		}
@@ -206,6 +215,9 @@ func (c *Call) receive(kind int, text []byte, now time.Time) {
 			msg.samples = out[:r.Process(out, msg.samples)]
 		}
 		c.playout.write(at, msg.samples)
+		if msg.mark != "" {
+			c.setMark(msg.mark, at)
+		}
 	}
 }
 

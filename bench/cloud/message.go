@@ -11,6 +11,9 @@ import (
 // characters at 24 kHz: an official sample reads into a buffer of that size.
 const maxMessage = 2048
 
+// maxID is the length of the ids that a socket is ready for.
+const maxID = 400
+
 // appendMetadata appends the first message of a socket.
 func appendMetadata(b []byte, subscription string, rate int) []byte {
 	b = append(b, `{"kind":"AudioMetadata","audioMetadata":{"subscriptionId":`...)
@@ -44,6 +47,16 @@ func appendTone(b []byte, tone string) []byte {
 	b = append(b, `{"kind":"DtmfData","dtmfData":{"data":`...)
 	b = appendString(b, tone)
 	return append(b, "}}"...)
+}
+
+// appendMark appends what became of a mark.
+func appendMark(b []byte, id string, cancelled bool) []byte {
+	b = append(b, `{"kind":"MarkData","markData":{"id":`...)
+	b = appendString(b, id)
+	if cancelled {
+		return append(b, `,"status":"Cancelled"}}`...)
+	}
+	return append(b, `,"status":"Completed"}}`...)
 }
 
 func appendString(b []byte, s string) []byte {

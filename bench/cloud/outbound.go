@@ -13,6 +13,9 @@ import (
 type fromBot struct {
 	stop    bool
 	samples []int16 // at the stream's rate
+	// mark, if not empty, is to be told of once the samples, and all before
+	// them, have been heard.
+	mark string
 }
 
 // Why a message was not understood: keys of Log.Bad.
@@ -62,7 +65,10 @@ func parseFromBot(text []byte) (fromBot, error) {
 }
 
 func parseAudio(text json.RawMessage) (fromBot, error) {
-	var m struct{ Data *string }
+	var m struct {
+		Data *string
+		Mark *struct{ ID string }
+	}
 	if len(text) == 0 || bytes.Equal(text, []byte("null")) {
 		return fromBot{}, errAudio
 	}
@@ -79,7 +85,11 @@ func parseAudio(text json.RawMessage) (fromBot, error) {
 	if len(b)%2 != 0 {
 		return fromBot{}, fmt.Errorf("%w: %d bytes", errSamples, len(b))
 	}
-	return fromBot{samples: samplesOf(b)}, nil
+	msg := fromBot{samples: samplesOf(b)}
+	if m.Mark != nil {
+		msg.mark = m.Mark.ID
+	}
+	return msg, nil
 }
 
 // reason is the word under which an error of parseFromBot is counted.

@@ -24,7 +24,8 @@ func TestSpellingsOfTheClients(t *testing.T) {
 		if strings.Contains(file, ".stop.") {
 			require.Equal(t, fromBot{stop: true}, m, file)
 		} else {
-			require.Equal(t, fromBot{samples: []int16{1, -2, 3}}, m, file)
+			require.Equal(t, []int16{1, -2, 3}, m.samples, file)
+			require.Equal(t, strings.Contains(file, "mark"), m.mark != "", file)
 		}
 	}
 }
@@ -82,5 +83,6 @@ func FuzzParseFromBot(f *testing.F) {
 		again, err := parseFromBot([]byte(`{"kind":"audiodata","AUDIODATA":{"dAtA":"` + base64.StdEncoding.EncodeToString(PCM(m.samples).bytes()) + `"}}`))
 		require.NoError(t, err)
 		require.Equal(t, m.samples, again.samples)
+		require.Empty(t, again.mark)
 	})
 }

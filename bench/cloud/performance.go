@@ -20,6 +20,7 @@ type actor struct {
 	Speaker
 	samples []int16 // the clip, whole slots
 	start   int     // slot of the first frame, -1 until known
+	left    int     // slot from which on the actor is off stage; 0: not
 }
 
 // line is what one speaker says in one slot.
@@ -30,6 +31,19 @@ type line struct {
 	// omitIfSilent: a silent frame is not sent.
 	omitIfSilent bool
 	keys         []string
+	// saying is the phrase that the slot is part of, nil if there is none;
+	// said are those that end with the slot.
+	saying *utterance
+	said   []utterance
+	// off: the speaker has left.
+	off bool
+}
+
+// utterance is a phrase of a speaker, in slots of the call's clock.
+type utterance struct {
+	text  string
+	from  int // its first slot
+	slots int
 }
 
 var quiet [pcm.FrameSamples]int16
@@ -72,6 +86,11 @@ func (p *performance) step(botSlot int) (lines []line, over bool) {
 			a.start = p.slot
 		}
 		lines[i] = line{speaker: i, samples: a.at(p.slot), omitIfSilent: a.Silence == SilenceOmitted}
+		if a.left > 0 && p.slot >= a.left {
+			lines[i].omitIfSilent, lines[i].off = true, true
+			continue
+		}
+		lines[i].saying, lines[i].said = a.words(p.slot)
 		for _, k := range a.Keys {
 			if k.Slot == p.slot {
 				lines[i].keys = append(lines[i].keys, k.Tone)
@@ -100,7 +119,7 @@ func (p *performance) over() bool {
 // at returns what a says in a slot.
 func (a *actor) at(slot int) []int16 {
 	offset, ok := a.place(slot)
-	if !ok {
+	if !ok || a.left > 0 && slot >= a.left {
 		return quiet[:]
 	}
 	return a.samples[offset*pcm.FrameSamples:][:pcm.FrameSamples]
@@ -126,12 +145,42 @@ func placeIn(slot, start, length, loops, pause int) (offset int, ok bool) {
 func (a *actor) done(slot int) bool {
 	length := len(a.samples) / pcm.FrameSamples
 	switch {
+	case a.left > 0:
+		return true
+	case !a.saidAll(slot):
+		return false
 	case length == 0:
 		return a.keysDone(slot)
 	case a.start < 0, a.Loops == Forever:
 		return false
 	}
 	return slot >= a.start+length+a.Loops*(length+a.Pause) && a.keysDone(slot)
+}
+
+// words returns what of a's phrases a slot is part of, and what ends with it.
+func (a *actor) words(slot int) (saying *utterance, said []utterance) {
+	if a.start < 0 {
+		return nil, nil
+	}
+	for _, p := range a.Says {
+		u := utterance{text: p.Text, from: a.start + p.Slot, slots: p.length()}
+		if slot >= u.from && slot < u.from+u.slots {
+			saying = &u
+		}
+		if slot == u.from+u.slots-1 {
+			said = append(said, u)
+		}
+	}
+	return saying, said
+}
+
+func (a *actor) saidAll(slot int) bool {
+	for _, p := range a.Says {
+		if a.start < 0 || a.start+p.Slot+p.length() > slot {
+			return false
+		}
+	}
+	return true
 }
 
 func (a *actor) keysDone(slot int) bool {

@@ -16,6 +16,10 @@ type properties struct {
 	subscriptionID string
 	// streaming tells whether the media flows.
 	streaming bool
+	// transcription, nil without it.
+	transcription *transcriptionState
+	// answeredFor is the number that was called.
+	answeredFor *phoneModel
 }
 
 // properties2022 is CallConnectionProperties of 2022-04-07-preview.
@@ -29,7 +33,8 @@ type properties2022 struct {
 	MediaSubscriptionID string       `json:"mediaSubscriptionId,omitempty"`
 }
 
-// properties2026 is CallConnectionProperties of 2026-03-12.
+// properties2026 is CallConnectionProperties of 2023-03-06 and later; the
+// subscriptions came with 2025-06-15.
 type properties2026 struct {
 	CallConnectionID           string             `json:"callConnectionId"`
 	ServerCallID               string             `json:"serverCallId"`
@@ -41,13 +46,26 @@ type properties2026 struct {
 	Source                     *identifier        `json:"source,omitempty"`
 	CorrelationID              string             `json:"correlationId"`
 	AnsweredBy                 *userModel         `json:"answeredBy,omitempty"`
+	AnsweredFor                *phoneModel        `json:"answeredFor,omitempty"`
 	MediaStreamingSubscription *subscriptionModel `json:"mediaStreamingSubscription,omitempty"`
+	TranscriptionSubscription  *subscriptionModel `json:"transcriptionSubscription,omitempty"`
 }
 
+// subscriptionModel is MediaStreamingSubscription and
+// TranscriptionSubscription.
 type subscriptionModel struct {
 	ID                     string   `json:"id"`
 	State                  string   `json:"state"`
-	SubscribedContentTypes []string `json:"subscribedContentTypes"`
+	SubscribedContentTypes []string `json:"subscribedContentTypes,omitempty"`
+	SubscribedResultTypes  []string `json:"subscribedResultTypes,omitempty"`
+	Locale                 string   `json:"locale,omitempty"`
+}
+
+func subscriptionState(active bool) string {
+	if active {
+		return "active"
+	}
+	return "inactive"
 }
 
 // shape returns p as a version writes it.
@@ -61,21 +79,27 @@ func (p properties) shape(version string) any {
 		CorrelationID: p.correlationID,
 	}
 	for _, t := range p.targets {
-		out.Targets = append(out.Targets, t.full())
+		out.Targets = append(out.Targets, t.as(version))
 	}
 	if p.source != nil {
-		source := p.source.full()
+		source := p.source.as(version)
 		out.Source = &source
 	}
 	if p.answeredBy != "" {
 		out.AnsweredBy = &userModel{ID: p.answeredBy}
 	}
+	if version < version2025 {
+		return out
+	}
+	out.AnsweredFor = p.answeredFor
 	if p.subscriptionID != "" {
 		out.MediaStreamingSubscription = &subscriptionModel{
-			ID: p.subscriptionID, State: "inactive", SubscribedContentTypes: []string{"audio"},
+			ID: p.subscriptionID, State: subscriptionState(p.streaming), SubscribedContentTypes: []string{"audio"},
 		}
-		if p.streaming {
-			out.MediaStreamingSubscription.State = "active"
+	}
+	if s := p.transcription; s != nil {
+		out.TranscriptionSubscription = &subscriptionModel{
+			ID: s.id, State: subscriptionState(s.active), SubscribedResultTypes: s.results(), Locale: s.locale,
 		}
 	}
 	return out

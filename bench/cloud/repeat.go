@@ -70,6 +70,14 @@ func (r *repeats) begin(h http.Header, print [sha256.Size]byte, now time.Time) (
 	return r.look(parsed.String(), print, now)
 }
 
+// knows tells whether a request with these headers was executed, or is being.
+func (r *repeats) knows(h http.Header) bool {
+	id, err := uuid.Parse(h.Get(headerRequestID))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return err == nil && r.table[id.String()] != nil
+}
+
 func (r *repeats) look(id string, print [sha256.Size]byte, now time.Time) (*tracked, *response, *refusal) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

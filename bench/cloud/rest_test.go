@@ -128,6 +128,15 @@ func TestRejectAndRedirect(t *testing.T) {
 			require.NotZero(t, log.Result.Code)
 			status, _, _ = b.do("POST", "/calling/callConnections:"+action+version, body)
 			require.Equal(t, 404, status)
+			// The quirk: what was redirected can be answered and rejected, and
+			// nothing comes of it.
+			want := map[string]int{"reject": 404, "redirect": 200}[action]
+			status, v, _ = b.do("POST", "/calling/callConnections:answer"+version, `{"incomingCallContext":"`+incoming+`","callbackUri":"`+b.http.URL+`/callbacks"}`)
+			require.Equal(t, want, status, v)
+			want = map[string]int{"reject": 404, "redirect": 204}[action]
+			status, v, _ = b.do("POST", "/calling/callConnections:reject"+version, `{"incomingCallContext":"`+incoming+`"}`)
+			require.Equal(t, want, status, v)
+			require.Empty(t, b.callbacks)
 		}
 	}
 }

@@ -40,8 +40,12 @@ type Script struct {
 	// HangUp is the slot at which the other side hangs up: all earlier slots
 	// were sent. 0 means as soon as every speaker has said everything (never,
 	// if there is none); Never leaves it to the bot.
-	HangUp int     `json:"hang_up,omitempty"`
-	Faults []Fault `json:"faults,omitempty"`
+	HangUp int `json:"hang_up,omitempty"`
+	// Dominant is how many speakers an unmixed stream of Communication
+	// Services carries at most, by their loudness: 0 means what the Server
+	// says, negative means all.
+	Dominant int     `json:"dominant,omitempty"`
+	Faults   []Fault `json:"faults,omitempty"`
 }
 
 // Speaker is one voice of a script.
@@ -78,6 +82,26 @@ type Speaker struct {
 	Silence Silence `json:"silence,omitempty"`
 	// Keys are the DTMF keys that the speaker presses.
 	Keys []Key `json:"keys,omitempty"`
+	// Says is the speaker's speech in words, for recognition and
+	// transcription: the emulator understands no audio.
+	Says []Phrase `json:"says,omitempty"`
+}
+
+// Phrase is something said, Slot slots after the speaker's start. Slots is how
+// long that takes; 0 means 300 ms for each word.
+type Phrase struct {
+	Slot  int    `json:"slot,omitempty"`
+	Slots int    `json:"slots,omitempty"`
+	Text  string `json:"text"`
+}
+
+const slotsPerWord = 15
+
+func (p Phrase) length() int {
+	if p.Slots > 0 {
+		return p.Slots
+	}
+	return slotsPerWord * len(strings.Fields(p.Text))
 }
 
 // Silence is what a speaker's stream carries while nothing is to be heard.
@@ -228,8 +252,28 @@ func (sp Speaker) validate() error {
 			return fmt.Errorf("keys[%d].%w", i, err)
 		}
 	}
+	if err := sp.validateSpeech(); err != nil {
+		return err
+	}
 	if sp.From > 0 && sp.From*pcm.FrameSamples >= len(sp.source()) {
 		return fmt.Errorf("from: slot %d is behind the clip's end, %d", sp.From, len(sp.source())/pcm.FrameSamples)
+	}
+	return nil
+}
+
+func (sp Speaker) validateSpeech() error {
+	if len(sp.Says) > maxKeys {
+		return fmt.Errorf("says: %d, at most %d", len(sp.Says), maxKeys)
+	}
+	for i, p := range sp.Says {
+		switch {
+		case p.Slot < 0 || p.Slot > maxSlot:
+			return fmt.Errorf("says[%d].slot: %d: want 0 to %d", i, p.Slot, maxSlot)
+		case p.Slots < 0 || p.Slots > maxSlot:
+			return fmt.Errorf("says[%d].slots: %d: want 0 to %d", i, p.Slots, maxSlot)
+		case strings.TrimSpace(p.Text) == "":
+			return fmt.Errorf("says[%d].text: is empty", i)
+		}
 	}
 	return nil
 }

@@ -150,6 +150,10 @@ func TestScriptErrorsNameTheField(t *testing.T) {
 		"pcm: 1 bytes":                 `{"speakers":[{"pcm":"AQ=="}]}`,
 		"pcm: illegal base64":          `{"speakers":[{"pcm":"?"}]}`,
 		"pcm: want base64":             `{"speakers":[{"pcm":[1,2]}]}`,
+		"says[0].text":                 `{"speakers":[{"says":[{"text":" "}]}]}`,
+		"says[0].slot":                 `{"speakers":[{"says":[{"text":"a","slot":-1}]}]}`,
+		"says[1].slots":                `{"speakers":[{"says":[{"text":"a"},{"text":"a","slots":-1}]}]}`,
+		"operation":                    `{"faults":[{"kind":"fail-operation","operation":"fly"}]}`,
 		"speeker":                      `{"speeker":[]}`,
 		"after the JSON":               `{} {}`,
 		"unexpected end":               `{"speakers":`,
@@ -166,6 +170,7 @@ func TestScriptErrorsNameTheField(t *testing.T) {
 		{Speakers: []Speaker{{PCM: make([]int16, maxClip+1)}}},
 		{Speakers: []Speaker{{Gain: math.NaN()}}},
 		{Speakers: []Speaker{{Keys: make([]Key, maxKeys+1)}}},
+		{Speakers: []Speaker{{Says: make([]Phrase, maxKeys+1)}}},
 	} {
 		require.Error(t, s.Validate())
 	}
@@ -176,9 +181,10 @@ func TestScriptRoundTrip(t *testing.T) {
 		Name: "x", HangUp: 100,
 		Speakers: []Speaker{
 			{ID: "a", Name: "A", PCM: signal.Noise(640, 1, -20), Gain: 2, Start: 3, Loops: Forever, Pause: 4, Silence: SilenceOmitted},
-			{Voice: "june", From: 3, Length: 5, AfterBot: 6, Keys: []Key{{7, "#"}}},
+			{Voice: "june", From: 3, Length: 5, AfterBot: 6, Keys: []Key{{7, "#"}}, Says: []Phrase{{1, 2, "three"}}},
 		},
-		Faults: []Fault{{Kind: Swap, Other: 1, Slot: 3, Slots: 4}, {Kind: BadEventToken, Event: "CallConnected", Token: FlawExpired}},
+		Dominant: 5,
+		Faults:   []Fault{{Kind: FailOperation, Operation: "play", Result: &Result{400, 8535, "x"}}, {Kind: Swap, Other: 1, Slot: 3, Slots: 4}, {Kind: BadEventToken, Event: "CallConnected", Token: FlawExpired}},
 	}
 	text, err := json.Marshal(s)
 	require.NoError(t, err)

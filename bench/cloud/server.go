@@ -73,11 +73,27 @@ type Server struct {
 	// must not block. nil means that OneCallee answers, for 15 s, or what the
 	// admin API said.
 	OnCreate func(Dialled) Callee
+	// OnAdd says how somebody takes it whom the bot adds to a call of
+	// Communication Services, or transfers one to: Script's first speaker says
+	// what they say; an empty Refuse means that they decline; a Ring longer
+	// than the invitation lasts, that they do not answer. It must not block.
+	// nil means what the admin API said, or that they answer and are silent.
+	OnAdd func(Added) Callee
 	// RingTimeout is how long an incoming call rings; 0 means 60 s.
 	RingTimeout time.Duration
 	// JitterBuffer is how long the bot's audio waits before it is heard, if
 	// nothing is queued before it; 0 means 40 ms, negative means not at all.
 	JitterBuffer time.Duration
+	// Dominant is how many speakers an unmixed stream of Communication Services
+	// carries at most, by their loudness; 0 means 4, as the cloud, and negative
+	// all. Script.Dominant overrides it.
+	Dominant int
+	// PageLength is how many participants a page of their list has; 0 means
+	// 100.
+	PageLength int
+	// RecordingDir is the folder that the cloud's recordings are written to;
+	// it must be there. Empty keeps them in memory.
+	RecordingDir string
 	// Speed makes protocol timers (ringing, connecting, retries) run that many
 	// times faster; 0 means 1. Audio and tokens keep real time.
 	Speed float64
@@ -119,7 +135,12 @@ type Server struct {
 	ended         []string // ids, oldest first
 	subscriptions map[string]*subscription
 	faults        []RequestFault
-	callee        *Callee // set by the admin API
+	callee        *Callee             // set by the admin API
+	invitees      map[string]Callee   // by raw id; set by the admin API
+	promptCache   map[string][]int16  // by playSourceCacheId
+	redirected    map[string]*acsCall // by incomingCallContext
+	takes         map[string]*recordingTake
+	takeIDs       []string // oldest first
 }
 
 type serverState int
@@ -239,7 +260,7 @@ func (s *Server) configure() error {
 	if s.key, err = base64.StdEncoding.DecodeString(key); err != nil || len(s.key) == 0 {
 		return fmt.Errorf("cloud: Key of %d characters is not base64", len(key))
 	}
-	if s.Speed < 0 || s.MaxCalls < 0 || s.RingTimeout < 0 {
+	if s.Speed < 0 || s.MaxCalls < 0 || s.RingTimeout < 0 || s.PageLength < 0 {
 		return fmt.Errorf("cloud: negative setting: Speed %v, MaxCalls %d, RingTimeout %v", s.Speed, s.MaxCalls, s.RingTimeout)
 	}
 	s.audience = s.ResourceID
@@ -303,12 +324,17 @@ func (s *Server) serve(l net.Listener, h http.Handler) {
 // that redirects paths that it would rather see written otherwise.
 func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	switch path := r.URL.Path; {
-	case strings.HasPrefix(path, connectionsPath):
+	case strings.HasPrefix(path, connectionsPath), strings.HasPrefix(path, acsRecordingsPath):
 		s.serveREST(w, r)
+	case strings.HasPrefix(path, objectsPath):
+		s.serveObject(w, r)
 	case strings.HasPrefix(path, "/v1.0/"), strings.HasPrefix(path, "/beta/"):
 		s.serveGraph(w, r)
 	case r.Method == http.MethodPost && strings.HasSuffix(path, tokenPath):
-		s.serveToken(w, r, strings.TrimPrefix(strings.TrimSuffix(path, tokenPath), "/"))
+		tenant := strings.TrimPrefix(strings.TrimSuffix(path, tokenPath), "/")
+		if !s.serveACSToken(w, r, tenant) {
+			s.serveToken(w, r, tenant)
+		}
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		notFound("Resource " + path).response().write(w)
 	case path == discoveryPath:
@@ -327,54 +353,6 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveValidate(w, r)
 	default:
 		notFound("Resource " + path).response().write(w)
-	}
-}
-
-// Close ends all calls, tells the bot so if it still listens, and returns when
-// everything that the server started has ended. It may be called more than
-// once.
-func (s *Server) Close() error {
-	s.mu.Lock()
-	started := s.state != serverNew
-	s.mu.Unlock()
-	if !started {
-		return nil
-	}
-	s.shutDown()
-	s.wg.Wait()
-	s.client.CloseIdleConnections()
-	return nil
-}
-
-func (s *Server) shutDown() {
-	s.mu.Lock()
-	if s.state == serverClosed {
-		s.mu.Unlock()
-		return
-	}
-	s.state = serverClosed
-	close(s.closing)
-	var live []*Call
-	for _, c := range s.calls {
-		live = append(live, c)
-	}
-	s.mu.Unlock()
-
-	grace, cancel := context.WithTimeout(context.Background(), s.scaled(closeGrace))
-	defer cancel()
-	for _, c := range live {
-		c.end(resultShutdown)
-	}
-	for _, c := range live {
-		if c.Wait(grace) != nil {
-			break
-		}
-	}
-	s.cancel()
-	for _, srv := range s.servers {
-		if srv.Shutdown(grace) != nil {
-			srv.Close()
-		}
 	}
 }
 

@@ -23,6 +23,7 @@ type stream struct {
 	wish   *streamWish // to be told of in the next report
 	faults audioFaults
 	rates  []*resample.Resampler // by stream; empty at 16 kHz
+	rank   dominance
 	buf    []byte
 }
 
@@ -147,11 +148,11 @@ func (s *stream) step(slot int) bool {
 	c := s.c
 	c.mu.Lock()
 	botSlot := -1
-	if at := c.playout.speaks(); at >= 0 && at <= c.media.position(time.Now()) {
+	if at := c.speaks(); at >= 0 && at <= c.media.position(time.Now()) {
 		botSlot = int(at / pcm.FrameSamples)
 	}
 	lines, over := c.stage.step(botSlot)
-	keys, faults, wish := c.keys, c.faults, c.want
+	presses, faults, wish := c.keys, c.faults, c.want
 	c.keys, c.want = nil, nil
 	c.mu.Unlock()
 	if over {
@@ -160,13 +161,19 @@ func (s *stream) step(slot int) bool {
 	}
 	s.control(slot, faults, wish)
 	for _, l := range lines {
-		keys = append(keys, l.keys...)
+		for _, k := range l.keys {
+			presses = append(presses, keyPress{l.speaker, k})
+		}
 	}
-	for _, k := range keys {
-		c.side.pressed(k)
+	for _, k := range presses {
+		c.side.pressed(k.tone)
 	}
-	s.press(slot, keys)
+	s.press(slot, presses)
 	s.send(slot, s.compose(slot, lines, faults))
+	s.mark(slot)
+	if w, ok := c.side.(slotWatcher); ok {
+		w.played(moment{slot: slot, lines: lines, keys: presses, stream: s})
+	}
 	c.mu.Lock()
 	c.media.slots = slot + 1
 	c.mu.Unlock()
@@ -230,8 +237,13 @@ func (s *stream) compose(slot int, lines []line, faults []Fault) []outbound {
 		}
 		frames = []outbound{{samples: sum(s.c.audible(slot, lines)), omit: omit, copies: 1}}
 	} else {
+		lesser := s.rank.lesser(lines, m.dominant)
 		for _, l := range lines {
-			frames = append(frames, outbound{stream: l.speaker, name: l.speaker, samples: l.samples, omit: l.omitIfSilent, copies: 1})
+			f := outbound{stream: l.speaker, name: l.speaker, samples: l.samples, omit: l.omitIfSilent, copies: 1}
+			if lesser[l.speaker] {
+				f.cause = ByDominance
+			}
+			frames = append(frames, f)
 		}
 	}
 	s.faults.pending = faults
@@ -239,6 +251,9 @@ func (s *stream) compose(slot int, lines []line, faults []Fault) []outbound {
 	for i := range frames {
 		if len(s.rates) == 0 {
 			break
+		}
+		for frames[i].stream >= len(s.rates) { // who came later
+			s.rates = append(s.rates, mustResample(pcm.SampleRate, m.rate))
 		}
 		r := s.rates[frames[i].stream]
 		wire := make([]int16, r.Size(pcm.FrameSamples))
@@ -275,6 +290,8 @@ func (s *stream) send(slot int, frames []outbound) {
 		cause := Cause("")
 		switch {
 		case silent && f.omit:
+		case f.cause != "":
+			cause = f.cause
 		case s.c.hushed(f.stream):
 			cause = ByMute
 		case s.conn == nil:
@@ -310,7 +327,9 @@ func (c *Call) hushed(stream int) bool {
 func (s *stream) write(slot int, f outbound, silent bool) Cause {
 	id := ""
 	if !s.c.asked.mixed {
+		s.c.mu.Lock()
 		id = s.c.side.streamID(f.name)
+		s.c.mu.Unlock()
 	}
 	at := s.c.media.start.Add(time.Duration(slot) * pcm.FrameDuration)
 	s.buf = appendAudio(s.buf[:0], at, id, f.samples, silent)
@@ -324,7 +343,7 @@ func (s *stream) write(slot int, f outbound, silent bool) Cause {
 }
 
 // press sends DTMF keys, if the bot asked for them.
-func (s *stream) press(slot int, keys []string) {
+func (s *stream) press(slot int, keys []keyPress) {
 	if s.c.asked == nil || !s.c.asked.dtmf {
 		return
 	}
@@ -332,14 +351,28 @@ func (s *stream) press(slot int, keys []string) {
 		if s.conn == nil {
 			return
 		}
-		if err := s.conn.write(s.c.ctx, appendTone(s.buf[:0], k)); err != nil {
+		if err := s.conn.write(s.c.ctx, appendTone(s.buf[:0], k.tone)); err != nil {
 			s.drop(slot, slot+redialAfter, ByDisconnect, (*mediaConn).hangUp)
 			return
 		}
 		s.c.mu.Lock()
-		s.c.media.keys = append(s.c.media.keys, Key{Slot: slot, Tone: k})
+		s.c.media.keys = append(s.c.media.keys, Key{Slot: slot, Tone: k.tone})
 		s.c.mu.Unlock()
 	}
+}
+
+// slotWatcher is a side that follows the call slot by slot, on the call's
+// goroutine.
+type slotWatcher interface {
+	played(moment)
+}
+
+// moment is what a slot brought.
+type moment struct {
+	slot   int
+	lines  []line
+	keys   []keyPress
+	stream *stream
 }
 
 // hangUp ends the media at the end of the call; wait waits for that.

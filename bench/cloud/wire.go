@@ -8,15 +8,6 @@ import (
 	"strings"
 )
 
-// The versions of the API that the emulator serves. They differ in the shapes
-// of what is sent and received, and in the events that they know.
-const (
-	version2022 = "2022-04-07-preview"
-	version2026 = "2026-03-12"
-)
-
-func knownVersion(v string) bool { return v == version2022 || v == version2026 }
-
 // order is a create or answer request, whatever its version.
 type order struct {
 	version          string
@@ -33,7 +24,10 @@ type order struct {
 	incomingContext string
 	answeredBy      *userModel
 
-	media *mediaOptions
+	locator *locatorModel // connect only
+
+	media         *mediaOptions
+	transcription *transcriptionOptions
 }
 
 // mediaOptions say what media the bot asked for.
@@ -44,13 +38,16 @@ type mediaOptions struct {
 	bidirectional bool
 	dtmf          bool
 	rate          int // Hz
+	// dominant is how many speakers an unmixed stream carries at most; 0
+	// means all.
+	dominant int
 	// byPeer: mixed is what the peer says when it is dialled.
 	byPeer bool
 	header http.Header // of the dial, besides the cloud's own
 }
 
-// callRequest holds CreateCallRequest and AnswerCallRequest of both
-// versions; encoding/json takes keys in any case, as ACS does.
+// callRequest holds CreateCallRequest, AnswerCallRequest and ConnectRequest of
+// all versions; encoding/json takes keys in any case, as ACS does.
 type callRequest struct {
 	CallbackURI      string `json:"callbackUri"`
 	OperationContext string `json:"operationContext"`
@@ -62,8 +59,11 @@ type callRequest struct {
 	IncomingCallContext string          `json:"incomingCallContext"`
 	AnsweredBy          *userModel      `json:"answeredBy"`
 
-	MediaStreamingConfiguration *mediaModel `json:"mediaStreamingConfiguration"` // 2022
-	MediaStreamingOptions       *mediaModel `json:"mediaStreamingOptions"`       // 2026
+	CallLocator *locatorModel `json:"callLocator"`
+
+	MediaStreamingConfiguration *mediaModel         `json:"mediaStreamingConfiguration"` // 2022
+	MediaStreamingOptions       *mediaModel         `json:"mediaStreamingOptions"`       // from 2025 on
+	TranscriptionOptions        *transcriptionModel `json:"transcriptionOptions"`        // from 2025 on
 }
 
 type mediaModel struct {
@@ -117,7 +117,8 @@ func parseCreate(version string, body []byte, insecure bool) (order, *refusal) {
 	return o, o.parseSource(req.Source)
 }
 
-// parseSource reads the flat user of 2026, optional, or the CallSource of 2022.
+// parseSource reads the flat user of later versions, optional, or the
+// CallSource of 2022.
 func (o *order) parseSource(text json.RawMessage) *refusal {
 	missing := len(text) == 0 || string(text) == "null"
 	if o.version != version2022 {
@@ -161,7 +162,20 @@ func parseAnswer(version string, body []byte, insecure bool) (order, *refusal) {
 	return o, nil
 }
 
-// parseCall reads what create and answer have in common.
+// parseConnect reads a ConnectRequest.
+func parseConnect(version string, body []byte, insecure bool) (order, *refusal) {
+	o, req, bad := parseCall(version, body, insecure)
+	if bad != nil {
+		return o, bad
+	}
+	if req.CallLocator == nil {
+		return o, badArgument("callLocator", "is missing")
+	}
+	o.locator = req.CallLocator
+	return o, req.CallLocator.check("callLocator")
+}
+
+// parseCall reads what create, answer and connect have in common.
 func parseCall(version string, body []byte, insecure bool) (o order, req callRequest, bad *refusal) {
 	if bad := decodeBody(body, &req); bad != nil {
 		return o, req, bad
@@ -171,15 +185,21 @@ func parseCall(version string, body []byte, insecure bool) (o order, req callReq
 		return o, req, bad
 	}
 	field, m := "mediaStreamingOptions", req.MediaStreamingOptions
-	if version == version2022 {
+	switch {
+	case version == version2022:
 		field, m = "mediaStreamingConfiguration", req.MediaStreamingConfiguration
+	case version < version2025:
+		m = nil // neither property is known, and unknown ones are ignored
 	}
-	if m == nil {
-		return o, req, nil
+	if m != nil {
+		if o.media, bad = m.options(version, insecure); bad != nil {
+			return o, req, bad.within(field)
+		}
 	}
-	o.media, bad = m.options(version, insecure)
-	if bad != nil {
-		return o, req, bad.within(field)
+	if t := req.TranscriptionOptions; t != nil && version >= version2025 {
+		if o.transcription, bad = t.options(insecure); bad != nil {
+			return o, req, bad.within("transcriptionOptions")
+		}
 	}
 	return o, req, nil
 }
@@ -241,7 +261,7 @@ func checkEnum(field, value string, required bool, want []string) *refusal {
 	return badArgument(field, "%q: want %s", value, strings.Join(want, " or "))
 }
 
-// contextRequest is RejectCallRequest and RedirectCallRequest of both versions.
+// contextRequest is RejectCallRequest and RedirectCallRequest of all versions.
 type contextRequest struct {
 	IncomingCallContext string      `json:"incomingCallContext"`
 	CallRejectReason    string      `json:"callRejectReason"`
@@ -277,7 +297,24 @@ func parseContext(body []byte) (req contextRequest, bad *refusal) {
 	return req, nil
 }
 
-// streamRequest is Start- and StopMediaStreamingRequest of 2026-03-12.
+// opModel is what the requests of asynchronous operations have in common.
+type opModel struct {
+	OperationContext     string `json:"operationContext"`
+	OperationCallbackURI string `json:"operationCallbackUri"`
+}
+
+// check judges the callback URI, which versions before 2023-10-15 did not know.
+func (m *opModel) check(version string, insecure bool) *refusal {
+	if version < version2024 {
+		m.OperationCallbackURI = ""
+	}
+	if m.OperationCallbackURI != "" {
+		return checkCallback("operationCallbackUri", m.OperationCallbackURI, insecure)
+	}
+	return nil
+}
+
+// streamRequest is Start- and StopMediaStreamingRequest.
 type streamRequest struct {
 	OperationCallbackURI string `json:"operationCallbackUri"`
 	OperationContext     string `json:"operationContext"`

@@ -3,6 +3,8 @@ package cloud
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -180,11 +182,17 @@ func TestRawIDs(t *testing.T) {
 }
 
 func FuzzRequestBody(f *testing.F) {
-	for _, name := range []string{"create-2022.request.json", "create-2026.request.json"} {
-		text, err := os.ReadFile("testdata/golden/" + name)
+	files, err := filepath.Glob("testdata/golden/requests/*.json")
+	require.NoError(f, err)
+	for _, name := range append(files, "testdata/golden/create-2022.request.json", "testdata/golden/create-2026.request.json") {
+		text, err := os.ReadFile(name)
 		require.NoError(f, err)
 		f.Add(text)
 	}
+	f.Add([]byte(`{"recognizeInputType":"choices","playPrompts":[{"kind":"ssml","ssml":{"ssmlText":"<a>"}},null],"recognizeOptions":{"choices":[{"label":"a","phrases":["b"],"tone":"C"}],"dtmfOptions":{"stopTones":["pound"]},"speechOptions":{"endSilenceTimeoutInMs":1}}}`))
+	f.Add([]byte(`{"callLocator":{"kind":"roomCallLocator","roomId":"r"},"callbackUri":"https://a/b","transcriptionOptions":{"transportType":"websocket","transportUrl":"wss://a","locale":"x"},"channelAffinity":[{"channel":0,"participant":{"rawId":"4:+1"}}]}`))
+	f.Add([]byte(`{"targetParticipants":[{"rawId":"x"}],"fromCall":"y","invitationId":"z","participantsToRemove":[{"rawId":"x"}],"targetParticipant":{"rawId":"x"},"tones":["one"]}`))
+	f.Add([]byte(strings.Repeat(`{"playSources":[`, 3000)))
 	f.Add([]byte(`{"incomingCallContext":"c","callbackUri":"https://a/b","target":{"rawId":"x"},"callRejectReason":"busy"}`))
 	f.Add([]byte(`{"targets":[null],"source":{"identifier":null}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -204,5 +212,59 @@ func FuzzRequestBody(f *testing.F) {
 		_, _ = parseReject(body)
 		_, _ = parseRedirect(body)
 		_, _ = parseStream(body, false)
+		for _, v := range versions {
+			fuzzOperations(t, v, body)
+		}
 	})
+}
+
+// fuzzOperations reads a body as every operation's. Whatever is refused is so
+// with a status of the table, and what is not can be relied on.
+func fuzzOperations(t *testing.T, v string, body []byte) {
+	refusals := []*refusal{}
+	note := func(bad *refusal) bool {
+		if bad != nil {
+			refusals = append(refusals, bad)
+		}
+		return bad == nil
+	}
+	if o, bad := parsePlay(v, body, true); note(bad) {
+		require.NotEmpty(t, o.sources)
+	}
+	if o, bad := parseRecognize(v, body, true); note(bad) {
+		require.NotEmpty(t, o.input)
+		require.Positive(t, o.interTone)
+		require.Positive(t, o.endSilence)
+	}
+	if o, bad := parseTransfer(v, body, true); note(bad) {
+		require.NotEmpty(t, o.TargetParticipant.rawID())
+	}
+	if o, bad := parseAdd(v, body, true); note(bad) {
+		require.NotEmpty(t, o.ParticipantsToAdd)
+		require.Positive(t, o.invitationTimeoutIn)
+	}
+	if o, bad := parseRecording(v, body, true); note(bad) && o.CallLocator != nil {
+		require.NotEmpty(t, o.CallLocator.id())
+	}
+	if o, bad := parseConnect(v, body, true); note(bad) {
+		require.NotEmpty(t, o.locator.id())
+	}
+	_, bad := parseRemove(v, body, true)
+	note(bad)
+	_, bad = parseMute(body)
+	note(bad)
+	_, bad = parseCancel(v, body, true)
+	note(bad)
+	_, bad = parseMove(v, body, true)
+	note(bad)
+	_, bad = parseTones(v, body, true)
+	note(bad)
+	_, _, bad = parseHold(v, body, true)
+	note(bad)
+	_, bad = parseTranscription(v, body, true, true)
+	note(bad)
+	for _, bad := range refusals {
+		require.True(t, bad.status == 400 || bad.status == 500 && bad.target == "targetParticipant.kind", bad.Error())
+		require.True(t, json.Valid(bad.response().body))
+	}
 }
