@@ -157,7 +157,6 @@ func (c *acsCall) addParticipant(req *request) (*response, func()) {
 var (
 	resultDeclined    = Result{603, 8538, "The participant declined the call."}
 	resultUnavailable = Result{480, 8541, "The participant did not answer in time."}
-	resultUninvited   = Result{487, 8542, "The invitation was cancelled."}
 )
 
 // invite rings somebody, and tells what came of it.

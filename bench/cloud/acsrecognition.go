@@ -38,21 +38,20 @@ type choiceModel struct {
 
 // recognizeOrder is a recognizeRequest that has been checked. Times are slots.
 type recognizeOrder struct {
-	op              opModel
-	input           string // dtmf, speech, speechOrDtmf or choices
-	prompts         []promptSource
-	interrupt       bool // what runs
-	bargeIn         bool
-	target          string // raw id; empty: the only other party
-	initialSilence  int
-	interTone       int
-	maxTones        int // 0: any number
-	stopTones       []string
-	choices         []choiceModel
-	endSilence      int
-	wantsTones      bool
-	wantsSpeech     bool
-	recognitionType string
+	op             opModel
+	input          string // dtmf, speech, speechOrDtmf or choices
+	prompts        []promptSource
+	interrupt      bool // what runs
+	bargeIn        bool
+	target         string // raw id; empty: the only other party
+	initialSilence int
+	interTone      int
+	maxTones       int // 0: any number
+	stopTones      []string
+	choices        []choiceModel
+	endSilence     int
+	wantsTones     bool
+	wantsSpeech    bool
 }
 
 // Defaults of the official clients, 5 s and 2 s, and the emulator's own for
