@@ -99,7 +99,7 @@ func TestSpeechThroughEach(t *testing.T) {
 	for _, c := range All() {
 		for _, v := range signal.Voices() {
 			t.Run(fmt.Sprint(c.Name, " ", v), func(t *testing.T) {
-				pcm := at(t, c, signal.Speech(v)[:3*signal.SampleRate])
+				pcm := at(t, c, signal.Speech(v)[:2*signal.SampleRate])
 				out, _ := through(t, c, pcm)
 				require.GreaterOrEqual(t, snr(out, pcm), least[c.Name])
 			})

