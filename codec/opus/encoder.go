@@ -33,6 +33,7 @@ type EncoderConfig struct {
 // Encoder holds the state of one stream. It is not safe for concurrent use.
 type Encoder struct {
 	lib     libEncoder
+	dtx     bool // static
 	samples int  // that the library takes for a packet
 	quiet   bool // the last packet said that there was nothing to send
 }
@@ -61,7 +62,7 @@ func NewEncoder(cfg EncoderConfig) (*Encoder, error) {
 	if cfg.Complexity < 0 || cfg.Complexity > 10 {
 		return nil, fmt.Errorf("opus: Complexity %d: want Fastest (%d) or 1 to 10", cfg.Complexity, Fastest)
 	}
-	return &Encoder{lib: newLibEncoder(cfg)}, nil
+	return &Encoder{lib: newLibEncoder(cfg), dtx: cfg.DTX}, nil
 }
 
 // Encode encodes src as one packet and returns the number of bytes written to
@@ -84,7 +85,7 @@ func (e *Encoder) Encode(dst []byte, src []int16) int {
 	// to a decoder they are what nothing is. The first is sent all the same, as
 	// browsers do. RFC 7587, section 3.1.3, is how a receiver tells the rest
 	// from loss.
-	quiet := n <= 2
+	quiet := e.dtx && n <= 2
 	if quiet && e.quiet {
 		return 0
 	}
