@@ -1,6 +1,10 @@
 // Package g722 codes 16 kHz PCM at 64 kbit/s (ITU-T G.722, mode 1): one byte
-// for every two samples. The arithmetic is gotranspile/g722's; this package
-// bounds it, so that no length of input or output can make it panic.
+// for every two samples.
+//
+// The decoder is our own, sample for sample that of ffmpeg whatever the bytes
+// are: that of gotranspile/g722 lets samples that are too loud wrap around,
+// which is heard as a crack, and takes longer. The encoder is gotranspile's, in
+// bounds, so that no length of input or output can make it panic.
 //
 // It never allocates after construction and knows no RTP. The RTP clock of
 // G.722 is 8000 Hz for historical reasons (RFC 3551, section 4.5.2): one tick
@@ -11,22 +15,6 @@ import lib "github.com/gotranspile/g722"
 
 // SamplesPerByte is the fixed ratio of samples to code bytes.
 const SamplesPerByte = 2
-
-// Decoder holds the adaptive state of one stream. It is not safe for
-// concurrent use.
-type Decoder struct{ d *lib.Decoder }
-
-// NewDecoder returns a decoder in the initial state of G.722.
-func NewDecoder() *Decoder {
-	return &Decoder{lib.NewDecoder(lib.Rate64000, 0)}
-}
-
-// Decode decodes as many bytes of src as dst has room for, two samples each,
-// and returns the number of samples written.
-func (d *Decoder) Decode(dst []int16, src []byte) int {
-	n := min(len(src), len(dst)/SamplesPerByte)
-	return d.d.Decode(dst, src[:n])
-}
 
 // Encoder holds the adaptive state of one stream. It is not safe for
 // concurrent use.

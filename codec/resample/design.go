@@ -5,10 +5,13 @@ import "math"
 const (
 	// beta of the Kaiser window: about 80 dB between pass and stop band.
 	beta = 8
-	// cutoff is the middle of the slope, as a part of the lower rate. From 24
-	// to 16 kHz the filter is flat to 0.41 and shut from 0.56 (-70 dB); from 16
-	// to 24 kHz, with fewer taps, it is flat to 0.39 and shut from 0.59.
-	cutoff = 0.48
+	// The cutoff is the middle of the slope, as a part of the lower rate. From
+	// 48 to 16 kHz, as in every fall, the filter is flat (-0.1 dB) to 0.429 of
+	// it and shut (-80 dB) from 0.524: what lies above 8.4 kHz never comes back
+	// as something else. From 16 to 48 kHz, with fewer taps, it is flat to 0.42
+	// and shut from 0.56.
+	cutoffUp   = 0.48
+	cutoffDown = 0.47
 )
 
 // design returns the low-pass filter between two rates in its polyphase form,
@@ -20,7 +23,10 @@ const (
 func design(up, down, taps int) (phases [][]float32, delay int) {
 	half := (up*taps - 1) / 2
 	half -= half % down
-	lower := cutoff / float64(max(up, down)) // in the rate of the filter
+	lower := cutoffUp / float64(up) // in the rate of the filter
+	if down > up {
+		lower = cutoffDown / float64(down)
+	}
 
 	table := make([]float32, up*taps)
 	phases = make([][]float32, up)

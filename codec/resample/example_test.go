@@ -17,6 +17,6 @@ func Example() {
 	fmt.Println(r.Process(out, in), "samples, the first of them", r.Delay(), "late")
 	fmt.Println(r.Flush(out), "more")
 	// Output:
-	// 320 samples, the first of them 15 late
-	// 15 more
+	// 320 samples, the first of them 23 late
+	// 23 more
 }

@@ -12,9 +12,13 @@ import "fmt"
 
 const (
 	// Taps per phase when the rate rises, in input samples; and when it falls,
-	// in output samples: 48 input samples for 24 to 16 kHz.
-	tapsUp   = 24
-	tapsDown = 32
+	// in output samples: 72 input samples for 24 to 16 kHz.
+	tapsUp   = 32
+	tapsDown = 48
+
+	// unrolled is how many taps dot takes at a time. Their number is rounded
+	// up to a multiple of it.
+	unrolled = 8
 
 	maxRate = 768000
 	// maxCoefficients bounds the table of the filter: rates that have hardly a
@@ -56,6 +60,7 @@ func New(from, to int) (*Resampler, error) {
 		r.taps = tapsUp
 	default:
 		r.taps = (tapsDown*r.down + r.up - 1) / r.up
+		r.taps += -r.taps & (unrolled - 1)
 	}
 	if n := r.up * r.taps; n > maxCoefficients {
 		return nil, fmt.Errorf("resample: %d to %d Hz: ratio %d/%d needs %d coefficients: want at most %d",
@@ -148,21 +153,25 @@ func copyFloat(dst []float32, src []int16) int {
 	return n
 }
 
-// dot has four sums that do not wait for one another. Their order is fixed,
+// dot has eight sums that do not wait for one another. Their order is fixed,
 // so the result does not depend on how the stream is cut.
 func dot(h, x []float32) float32 {
-	var a, b, c, d float32
-	for len(h) >= 4 && len(x) >= 4 {
+	var a, b, c, d, e, f, g, k float32
+	for len(h) >= unrolled && len(x) >= unrolled {
 		a += h[0] * x[0]
 		b += h[1] * x[1]
 		c += h[2] * x[2]
 		d += h[3] * x[3]
-		h, x = h[4:], x[4:]
+		e += h[4] * x[4]
+		f += h[5] * x[5]
+		g += h[6] * x[6]
+		k += h[7] * x[7]
+		h, x = h[unrolled:], x[unrolled:]
 	}
-	for i := range h {
+	for i := range h { // equal rates have a single tap
 		a += h[i] * x[i]
 	}
-	return (a + b) + (c + d)
+	return ((a + b) + (c + d)) + ((e + f) + (g + k))
 }
 
 func round(x float32) int16 {

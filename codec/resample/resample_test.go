@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -12,6 +13,7 @@ import (
 var pairs = []struct{ from, to int }{
 	{16000, 24000}, {24000, 16000}, // what calls need
 	{8000, 16000}, {16000, 8000}, {16000, 48000}, {48000, 16000}, {44100, 16000}, {16000, 44100},
+	{48000, 8000}, {8000, 48000},
 }
 
 func each(t *testing.T, f func(t *testing.T, from, to int)) {
@@ -94,16 +96,20 @@ func TestPassband(t *testing.T) {
 	})
 }
 
+// alias returns how loud a tone comes back that the lower rate cannot hold.
+func alias(t testing.TB, from, to int, hz float64) float64 {
+	got := run(t, from, to, sine(from/2, from, hz))
+	return db(power(got[to/100:len(got)-to/100]) / (amplitude * amplitude / 2))
+}
+
 // Tones that the lower rate cannot hold do not come back as others.
 func TestAliases(t *testing.T) {
 	each(t, func(t *testing.T, from, to int) {
 		if from < to {
 			t.Skip("nothing can alias when the rate rises")
 		}
-		for hz := 0.6 * float64(to); hz < float64(from)/2; hz += float64(from) / 41 {
-			got := run(t, from, to, sine(from/2, from, hz))
-			left := db(power(got[to/100:len(got)-to/100]) / (amplitude * amplitude / 2))
-			require.Less(t, left, -70.0, "%v Hz", hz)
+		for hz := 0.53 * float64(to); hz < float64(from)/2; hz += float64(to) / 27 {
+			require.Less(t, alias(t, from, to, hz), -80.0, "%v Hz", hz)
 		}
 	})
 }
@@ -119,7 +125,7 @@ func TestImages(t *testing.T) {
 			if image > float64(to)/2 {
 				image = float64(to) - image
 			}
-			require.Less(t, db(goertzel(got, to, image)/goertzel(got, to, hz)), -70.0, "%v Hz to %d", hz, to)
+			require.Less(t, db(goertzel(got, to, image)/goertzel(got, to, hz)), -80.0, "%v Hz to %d", hz, to)
 		}
 	}
 }
@@ -190,7 +196,7 @@ func TestImpulseLiesAtDelay(t *testing.T) {
 		r.Process(dst, src)
 		at := r.Delay()
 		require.Positive(t, at)
-		require.Less(t, at, to/400, "2.5 ms")
+		require.Less(t, at, 3*to/1000, "3 ms")
 		for i, s := range dst {
 			if i != at {
 				require.Less(t, s, dst[at], "sample %d", i)
@@ -265,7 +271,7 @@ func TestNewRefuses(t *testing.T) {
 		{16000, -1, "resample: 16000 to -1 Hz"},
 		{16000, 1 << 40, "resample: 16000 to 1099511627776 Hz"},
 		{16000, 15999, "resample: 16000 to 15999 Hz: ratio 15999/16000 needs"},
-		{768000, 1, "ratio 1/768000 needs 24576000 coefficients: want at most 65536"},
+		{768000, 1, "ratio 1/768000 needs 36864000 coefficients: want at most 65536"},
 	} {
 		_, err := New(c.from, c.to)
 		require.ErrorContains(t, err, c.want)
@@ -287,6 +293,31 @@ func TestNoAllocation(t *testing.T) {
 			r.Process(dst, src)
 			r.Flush(dst)
 		}))
+	})
+}
+
+// However the stream is cut: as many samples as Size says, and the same ones.
+func FuzzChunks(f *testing.F) {
+	f.Add(uint8(0), []byte{1, 0, 2, 255, 0}, uint64(1))
+	f.Add(uint8(5), []byte{159, 1}, uint64(2))
+	f.Add(uint8(6), []byte{7, 7, 7, 7, 200, 3}, uint64(3))
+	f.Fuzz(func(t *testing.T, pair uint8, cuts []byte, seed uint64) {
+		p := pairs[int(pair)%len(pairs)]
+		rnd := rand.New(rand.NewPCG(seed, 0))
+		one, all := create(t, p.from, p.to), create(t, p.from, p.to)
+		var in, got []int16
+		for _, c := range cuts[:min(len(cuts), 64)] {
+			chunk := make([]int16, 5*int(c))
+			for i := range chunk {
+				chunk[i] = int16(rnd.Uint32())
+			}
+			dst := make([]int16, one.Size(len(chunk)))
+			require.Equal(t, len(dst), one.Process(dst, chunk))
+			in, got = append(in, chunk...), append(got, dst...)
+		}
+		want := make([]int16, all.Size(len(in)))
+		all.Process(want, in)
+		require.True(t, slices.Equal(want, got))
 	})
 }
 
