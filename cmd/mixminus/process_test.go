@@ -284,6 +284,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{`--duration 1s: want 3s to 10m`, []string{"demo", "--duration", "1s"}},
 		{`--bot "x": want one of echo, greet, record, speak`, []string{"serve", "--bot", "x"}},
 		{`no --audience`, []string{"serve"}},
+		{`--acs-entra and --access-key-file: want one of them`, []string{"serve", "--acs-entra", "--access-key-file", config}},
 		{`is not loopback`, []string{"serve", "--listen", "0.0.0.0:0"}},
 		{`recordings: <nil>: want a string`, []string{"serve", "--config", null}},
 		{`unknown name "lisen"`, []string{"serve", "--config", config}},

@@ -14,7 +14,6 @@ import (
 
 	"github.com/mixminus/mixminus/engine/record"
 	"github.com/mixminus/mixminus/session"
-	"github.com/mixminus/mixminus/session/acs"
 	"github.com/mixminus/mixminus/session/api"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -22,7 +21,6 @@ import (
 
 // Environment variables, for what must not stand in a command line.
 const (
-	envKey    = "MIXMINUS_ACS_KEY"
 	envSecret = "MIXMINUS_EVENT_SECRET"
 	envToken  = "MIXMINUS_TOKEN"
 )
@@ -35,13 +33,11 @@ const (
 )
 
 type serveFlags struct {
-	bot, listen, publicURL         string
-	endpoint, keyFile, apiVersion  string
-	oidcURL, recordings, tokenFile string
-	audience                       []string
-	insecure, json, autoAnswer     bool
-	config                         string
-	graph                          graphFlags
+	bot, listen, publicURL        string
+	recordings, tokenFile, config string
+	insecure, json, autoAnswer    bool
+	acs                           acsFlags
+	graph                         graphFlags
 }
 
 func serveCommand(logger func() *slog.Logger) *cobra.Command {
@@ -56,7 +52,8 @@ posts notifications to /graph/callbacks, the calling webhook to register. Calls
 are driven by the control API under /v1 (mixminus call).
 
 Secrets come from the environment or from files:
-  ` + envKey + `       access key of the ACS resource, base64 (or --access-key-file)
+  ` + envKey + `       access key of the ACS resource, base64 (or --access-key-file,
+                         or --acs-entra, which needs none)
   ` + envSecret + `  secret in the events URL (default: a new one at each start)
   ` + envToken + `         bearer token of the control API (or --token-file);
                          without one it answers this machine only
@@ -85,16 +82,12 @@ Secrets come from the environment or from files:
 	fl.StringVar(&f.bot, "bot", "record", "which bot: "+strings.Join(botNames(), ", "))
 	fl.StringVar(&f.listen, "listen", defaultServe, "address to listen on")
 	fl.StringVar(&f.publicURL, "public-url", "", "how the cloud reaches this host (default: the listen address)")
-	fl.StringVar(&f.endpoint, "acs-endpoint", defaultEndpoint, "ACS resource")
-	fl.StringVar(&f.keyFile, "access-key-file", "", "file with the resource's access key")
-	fl.StringVar(&f.apiVersion, "api-version", acs.Version2026, "api-version of ACS: "+acs.Version2022+" or "+acs.Version2026)
-	fl.StringVar(&f.oidcURL, "oidc-url", acs.OpenIDURL, "OpenID configuration that tokens of callbacks and media are checked against")
-	fl.StringSliceVar(&f.audience, "audience", nil, "immutable id of the resource, which those tokens must be for")
 	fl.StringVar(&f.recordings, "recordings", "recordings", "folder for recordings; empty records nothing")
 	fl.StringVar(&f.tokenFile, "token-file", "", "file with the control API's bearer token")
 	fl.BoolVar(&f.insecure, "insecure", false, "for local work: check no tokens, and make a leg of whoever dials the media URL")
 	fl.BoolVar(&f.autoAnswer, "auto-answer", true, "answer what rings; else mixminus call answer does, within 15 s")
 	fl.BoolVar(&f.json, "json", false, `print {"http","events","media","graph"} as one line of JSON when ready`)
+	f.acs.add(fl)
 	f.graph.add(fl)
 	fl.StringVar(&f.config, "config", "", "JSON file with any of these flags by name; flags win")
 	return cmd
@@ -216,28 +209,8 @@ func (f serveFlags) service(log *slog.Logger) (cfg serviceConfig, err error) {
 	if cfg.graph, err = f.graph.config(f.insecure, log); err != nil {
 		return cfg, err
 	}
-	cfg.acs, err = f.acs(cfg.graph != nil, log)
+	cfg.acs, err = f.acs.config(f.insecure, cfg.graph != nil, log)
 	return cfg, err
-}
-
-// acs is what Communication Services is wired from. Beside another cloud it may
-// be left out, by giving no key.
-func (f serveFlags) acs(optional bool, log *slog.Logger) (*acsConfig, error) {
-	key, err := secret(f.keyFile, envKey)
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("--access-key-file: %w", err)
-	case key == "" && optional:
-		return nil, nil
-	case key == "":
-		return nil, fmt.Errorf("no access key: set %s or --access-key-file, or give --graph-endpoint", envKey)
-	case !f.insecure && len(f.audience) == 0:
-		return nil, errors.New("no --audience: give the resource's immutable id, which tokens must be for; or --insecure for local work")
-	}
-	return &acsConfig{
-		client: acs.ClientConfig{Endpoint: f.endpoint, AccessKey: key, APIVersion: f.apiVersion, Insecure: f.insecure, Logger: log},
-		tokens: acs.VerifierConfig{OpenIDURL: f.oidcURL, Audience: f.audience, Logger: log},
-	}, nil
 }
 
 // recoverRecordings completes what an earlier run was interrupted in.

@@ -4,11 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
-	"strings"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/mixminus/mixminus/session/graph"
 	"github.com/spf13/pflag"
@@ -68,35 +64,14 @@ func (f *graphFlags) signIn(c *graph.ClientConfig, insecure bool) error {
 	case f.managedIdentity:
 		c.Credential, err = azidentity.NewManagedIdentityCredential(nil)
 	case clientSecret != "":
-		c.Credential, err = f.credential(clientSecret)
+		if f.app == "" || f.tenant == "" {
+			return errors.New("a client secret needs --graph-app and --graph-tenant")
+		}
+		c.Credential, err = secretCredential(f.endpoint, f.tenant, f.app, clientSecret)
 	case token != "":
 		c.Token = token
 	case !insecure:
 		err = fmt.Errorf("no sign-in at Graph: set %s or --graph-secret-file, %s, or --graph-managed-identity", envGraphSecret, envGraphToken)
 	}
 	return err
-}
-
-// credential signs in with a client secret, at the authority of the endpoint's
-// cloud.
-func (f *graphFlags) credential(clientSecret string) (azcore.TokenCredential, error) {
-	if f.app == "" || f.tenant == "" {
-		return nil, errors.New("a client secret needs --graph-app and --graph-tenant")
-	}
-	o := &azidentity.ClientSecretCredentialOptions{}
-	u, err := url.Parse(f.endpoint)
-	if err != nil {
-		return nil, fmt.Errorf("--graph-endpoint %q is not a URL", f.endpoint)
-	}
-	switch host := strings.ToLower(u.Hostname()); {
-	case strings.HasSuffix(host, ".microsoft.com"):
-	case strings.HasSuffix(host, ".microsoft.us"):
-		o.Cloud = cloud.AzureGovernment
-	case strings.HasSuffix(host, ".chinacloudapi.cn"):
-		o.Cloud = cloud.AzureChina
-	default: // an emulator signs its own tokens
-		o.Cloud = cloud.Configuration{ActiveDirectoryAuthorityHost: f.endpoint}
-		o.DisableInstanceDiscovery = true
-	}
-	return azidentity.NewClientSecretCredential(f.tenant, f.app, clientSecret, o)
 }
