@@ -79,6 +79,13 @@ export class Bot {
     this.#waiting.forEach((look) => look());
   }
 
+  // taken takes away the posts that match.
+  taken(matches) {
+    const found = this.#posts.filter(matches);
+    this.#posts = this.#posts.filter((post) => !found.includes(post));
+    return found;
+  }
+
   // posted waits for a post of which pick makes something, takes it away and
   // returns that.
   posted(what, pick) {
@@ -97,7 +104,7 @@ export class Bot {
       };
       const late = setTimeout(() => {
         this.#waiting.delete(look);
-        const rest = this.#posts.map((post) => JSON.stringify(post.body)).join('\n');
+        const rest = this.#posts.map((post) => JSON.stringify(post.body).slice(0, 200)).join('\n');
         reject(new Error(`no ${what} after ${patience} ms; there are:\n${rest}`));
       }, patience);
       this.#waiting.add(look);
