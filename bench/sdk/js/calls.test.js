@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import { Bot, admin, botURL, emulator, graphAt, refusal, signIn } from './rig.js';
+import { admin, botURL, emulator, wave } from '../bot.mjs';
+import { Bot, graphAt, refusal, signIn } from './rig.js';
 
 const bot = new Bot();
 let graph;
@@ -195,26 +196,3 @@ test('without a token of its own nobody gets in', async () => {
     assert.equal(error.code, 'InvalidAuthenticationToken');
   }
 });
-
-// wave is a WAV file as prompts must be, 16 kHz, mono, 16 bit: a tone of 440 Hz.
-function wave(seconds) {
-  const rate = 16_000;
-  const data = Buffer.alloc(2 * Math.round(rate * seconds));
-  for (let i = 0; 2 * i < data.length; i++) {
-    data.writeInt16LE(Math.round(8000 * Math.sin((2 * Math.PI * 440 * i) / rate)), 2 * i);
-  }
-  const header = Buffer.alloc(44);
-  header.write('RIFF', 0);
-  header.writeUInt32LE(36 + data.length, 4);
-  header.write('WAVEfmt ', 8);
-  header.writeUInt32LE(16, 16);
-  header.writeUInt16LE(1, 20); // PCM
-  header.writeUInt16LE(1, 22);
-  header.writeUInt32LE(rate, 24);
-  header.writeUInt32LE(2 * rate, 28);
-  header.writeUInt16LE(2, 32);
-  header.writeUInt16LE(16, 34);
-  header.write('data', 36);
-  header.writeUInt32LE(data.length, 40);
-  return Buffer.concat([header, data]);
-}

@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import { X509Certificate, constants, createDecipheriv, createHmac, privateDecrypt, randomUUID, timingSafeEqual } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import { Bot, admin, botURL, certificate, checkToken, emulator, graphAt, refusal, signIn } from './rig.js';
+import { admin, botURL, certificate, checkToken, emulator } from '../bot.mjs';
+import { Bot, graphAt, refusal, signIn } from './rig.js';
 
 const bot = new Bot();
 let graph;

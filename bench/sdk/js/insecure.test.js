@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import { Bot, admin, botURL, emulator, graphAt } from './rig.js';
+import { admin, botURL, emulator } from '../bot.mjs';
+import { Bot, graphAt } from './rig.js';
 
 const bot = new Bot();
 before(() => bot.open());

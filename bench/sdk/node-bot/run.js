@@ -1,0 +1,3 @@
+import { runFiles } from '../emulator.mjs';
+
+process.exit(await runFiles(import.meta.dirname, [{ file: 'bot.test.js', insecure: true }]));
