@@ -334,12 +334,7 @@ func (c *acsCall) record(slot int) {
 // compose is what was said in a slot, by channel. Called with Call.mu held.
 func (t *recordingTake) compose(slot int) [][]int16 {
 	c := t.c
-	lines := []line{{speaker: -1, samples: c.heardIn(slot)}}
-	for i := range c.stage.actors {
-		if !c.mutes[i] {
-			lines = append(lines, line{speaker: i, samples: c.stage.actors[i].at(slot)})
-		}
-	}
+	lines := append([]line{{speaker: -1, samples: c.heardIn(slot)}}, c.voices(slot)...)
 	if t.take.channels == 1 {
 		return [][]int16{sum(lines)}
 	}

@@ -38,6 +38,17 @@ func (c *Call) leaveStage(speaker int) {
 	}
 }
 
+// voices are what all speakers say in a slot whose audio reaches the bot. Called
+// with Call.mu held.
+func (c *Call) voices(slot int) (lines []line) {
+	for i := range c.stage.actors {
+		if !c.held && !c.mutes[i] {
+			lines = append(lines, line{speaker: i, samples: c.stage.actors[i].at(slot)})
+		}
+	}
+	return lines
+}
+
 // Speak lets somebody speak in a live call, from the next slot on: sp's clip,
 // words and keys, whose slots count from there. Whoever is in the call by that
 // ID says it after all they have said before; somebody new joins the call. In

@@ -264,10 +264,8 @@ func msiOf(speaker int) int { return firstMSI + 10*speaker }
 // streamID implements side: the MSI of the speaker's audio, in decimal.
 func (c *graphCall) streamID(speaker int) string { return strconv.Itoa(msiOf(speaker)) }
 
-// pressed implements side: a key is told to a bot that subscribed, and ends
-// recordings that it is to end.
+// pressed implements side: a key is told to a bot that subscribed.
 func (c *graphCall) pressed(key string) {
-	c.queue.pressed(key)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.toneWanted {

@@ -194,8 +194,8 @@ func TestBounds(t *testing.T) {
 	require.Len(t, b.do("GET", v1Calls+"/"+call.ID()+"/contentSharingSessions", "").body["value"], maxMembers)
 	require.Len(t, b.finish(call).SentTones, maxKeys)
 
-	for i := range maxRecordings + 1 {
-		location, _ := b.srv.keepRecording(b.srv.URL(), []int16{int16(i)})
+	for range maxRecordings + 1 {
+		location, _ := b.srv.keepRecording(b.srv.URL(), &take{channels: 1})
 		require.NotEmpty(t, location)
 	}
 	require.Len(t, b.srv.recordings, maxRecordings)

@@ -20,6 +20,13 @@ func talkers(n, slots int) Script {
 	return script
 }
 
+// slotNow is the slot that is being played.
+func (c *Call) slotNow() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.media.slots
+}
+
 // passes waits until that many slots of a call have passed.
 func passes(t *testing.T, call *Call, slots int) {
 	t.Helper()
