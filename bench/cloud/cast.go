@@ -12,7 +12,7 @@ import (
 func (c *Call) enterStage(sp Speaker) int {
 	sp.Keys = laterKeys(sp.Keys, c.stage.slot)
 	speaker := c.stage.add(sp)
-	if c.asked != nil && !c.asked.mixed && !c.media.epoch.IsZero() {
+	if c.asked != nil && !c.asked.mixed && c.media.streams != nil {
 		before := StreamLog{}
 		if c.media.slots > 0 {
 			before.NotSent = []Span{{Slot: 0, Slots: c.media.slots}}

@@ -22,9 +22,10 @@ type JoinDecision struct {
 // Join brings one more participant of a policy group: while the call that was
 // answered with a participantCapacity has room, the bot is asked
 // (participantJoiningNotification) and its response decides. ErrFull: it has
-// none, and the service would ring anew (RingGraph). The item's envelope and
-// the response's status are not public: the types of the documents are sent
-// as any other notification, and any 2xx is taken.
+// none, and the service would ring anew (RingGraph). The slots of who count
+// from the entry. The item's envelope and the response's status are not public:
+// the types of the documents are sent as any other notification, and any 2xx is
+// taken.
 func (c *Call) Join(ctx context.Context, who Speaker) (JoinDecision, error) {
 	g := graphOf(c)
 	if g == nil || g.policyGroup == "" {
@@ -118,17 +119,10 @@ func readDecision(status int, body []byte) JoinDecision {
 	return d
 }
 
-// enter puts one more speaker on stage, from the next slot on.
+// enter brings somebody in who says what sp says, from the next slot on.
 func (c *graphCall) enter(sp Speaker) {
 	c.changeRoster(func() {
-		speaker := c.stage.add(sp)
-		if c.asked != nil && !c.asked.mixed {
-			before := StreamLog{}
-			if c.media.slots > 0 {
-				before.NotSent = []Span{{Slot: 0, Slots: c.media.slots}}
-			}
-			c.media.streams = append(c.media.streams, before)
-		}
+		speaker := c.enterStage(sp)
 		c.members = append(c.members, member{
 			id: uuid.NewString(), party: partyOf(sp.ID, sp.Name), msi: msiOf(speaker), speaker: speaker, sequence: c.sequence,
 		})

@@ -261,6 +261,7 @@ func (c *Call) Leave(participantID string) (found bool) {
 	g.changeRoster(func() {
 		found = g.change(participantID, func(m *member) {
 			m.removed = "Participant has left the meeting call."
+			c.leaveStage(m.speaker)
 			if g.onHold == graphKey(m.id) {
 				g.onHold = ""
 			}
@@ -273,8 +274,8 @@ func (c *Call) Leave(participantID string) (found bool) {
 	return found
 }
 
-// hush keeps a member's audio from the bot who is muted, on hold or gone. Called
-// with mu held.
+// hush keeps a member's audio from the bot who is muted or on hold. Called with
+// mu held.
 func (c *graphCall) hush(m *member) {
 	if m.speaker < 0 {
 		return
@@ -282,7 +283,7 @@ func (c *graphCall) hush(m *member) {
 	if c.mutes == nil {
 		c.mutes = map[int]bool{}
 	}
-	c.mutes[m.speaker] = m.muted || m.removed != "" || c.onHold == graphKey(m.id)
+	c.mutes[m.speaker] = m.muted || c.onHold == graphKey(m.id)
 }
 
 // Hold puts the bot on hold, or takes it off. No audio flows meanwhile.
