@@ -103,7 +103,7 @@ func (t *recordingTake) status() fileStatus {
 		DocumentID: t.document, ContentLocation: object + "/content/audio", MetadataLocation: object + "/content/acsmetadata",
 		DeleteLocation: object, EndReason: t.reason,
 	}}
-	f.RecordingStartTime = t.start.UTC().Format("2006-01-02T15:04:05.0000000Z")
+	f.RecordingStartTime = graphDate(t.start)
 	f.RecordingDurationMS = int64(t.take.slots) * 20
 	f.RecordingContentType, f.RecordingFormatType, f.SessionEndReason = "Audio", "Wav", t.reason
 	f.RecordingChannelType = strings.ToUpper(t.request.RecordingChannelType[:1]) + t.request.RecordingChannelType[1:]

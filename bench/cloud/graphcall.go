@@ -327,7 +327,7 @@ func (c *graphCall) resource(version, context string) map[string]any {
 		r["mediaState"] = map[string]any{"@odata.type": "#microsoft.graph.callMediaState", "audio": "active"}
 		r["transcription"] = map[string]any{
 			"@odata.type": "#microsoft.graph.callTranscriptionInfo", "state": "inactive",
-			"lastModifiedDateTime": c.since.UTC().Format("2006-01-02T15:04:05.0000000Z"),
+			"lastModifiedDateTime": graphDate(c.since),
 		}
 	}
 	return r
