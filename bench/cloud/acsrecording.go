@@ -265,7 +265,7 @@ func (t *recordingTake) tell() {
 // takeOf returns a recording that has not ended, or nil.
 func (s *Server) takeOf(id string) *recordingTake {
 	s.mu.Lock()
-	t := s.takes[id]
+	t := s.takes.byID[id]
 	s.mu.Unlock()
 	if t == nil {
 		return nil

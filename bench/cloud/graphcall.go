@@ -73,10 +73,9 @@ type graphCall struct {
 	messages   int64
 	tones      int64 // told so far
 	toneWanted bool
-	recorded   string // recordingStatus
-	handled    int    // participants of the policy group that this call takes
-	operations map[string]*graphOp
-	opOrder    []string
+	recorded   string           // recordingStatus
+	handled    int              // participants of the policy group that this call takes
+	operations latest[*graphOp] // by graphKey
 	sharing    []string
 	groups     map[string]map[string]any // audio routing groups
 	routing    []string                  // their ids in order
@@ -95,7 +94,7 @@ func (s *Server) newGraphCall(app *GraphApp, kind string, d Direction, script Sc
 	id := uuid.NewString()
 	c := &graphCall{
 		Call: s.newCall(id, d, script), app: app, kind: kind, chainID: uuid.NewString(), myID: uuid.NewString(),
-		tenantID: app.TenantID, stepped: make(chan struct{}), operations: map[string]*graphOp{},
+		tenantID: app.TenantID, stepped: make(chan struct{}),
 		groups: map[string]map[string]any{}, recorded: "notRecording", recordedAt: -1,
 	}
 	c.side = c

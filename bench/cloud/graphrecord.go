@@ -99,16 +99,11 @@ const maxRecordings = 64
 
 // keepRecording returns where it can be fetched, and with which token.
 func (s *Server) keepRecording(base string, t *take) (location, token string) {
-	id := rand.Text()
+	id, token := rand.Text(), rand.Text()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.recordings[id] = recording{token: rand.Text(), take: t}
-	s.recordingIDs = append(s.recordingIDs, id)
-	if len(s.recordingIDs) > maxRecordings {
-		delete(s.recordings, s.recordingIDs[0])
-		s.recordingIDs = s.recordingIDs[1:]
-	}
-	return base + recordingsPath + id, s.recordings[id].token
+	s.recordings.add(id, recording{token: token, take: t}, maxRecordings)
+	return base + recordingsPath + id, token
 }
 
 // recording is one that was taken by recordResponse.
@@ -120,7 +115,7 @@ type recording struct {
 // serveRecording is what DownloadRecording of the clients asks for.
 func (s *Server) serveRecording(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
-	rec, ok := s.recordings[strings.TrimPrefix(r.URL.Path, recordingsPath)]
+	rec, ok := s.recordings.byID[strings.TrimPrefix(r.URL.Path, recordingsPath)]
 	s.mu.Unlock()
 	switch {
 	case !ok:
