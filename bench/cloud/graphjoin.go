@@ -31,13 +31,7 @@ func (c *Call) Join(ctx context.Context, who Speaker) (JoinDecision, error) {
 	if g == nil || g.policyGroup == "" {
 		return JoinDecision{}, fmt.Errorf("cloud: call %s was not brought by a policy", c.id)
 	}
-	g.mu.Lock()
-	full := g.handled >= g.order.capacity || g.state != stateConnected
-	if !full {
-		g.handled++
-	}
-	g.mu.Unlock()
-	if full {
+	if !g.takeOn() {
 		return JoinDecision{}, ErrFull
 	}
 	if who.ID == "" {
@@ -86,6 +80,17 @@ func (c *Call) Join(ctx context.Context, who Speaker) (JoinDecision, error) {
 		App: g.app.ID, Script: Script{HangUp: Never, Speakers: []Speaker{who}}, Policy: g.policyGroup,
 	})
 	return d, err
+}
+
+// takeOn gives one more participant a place, if there is one.
+func (c *graphCall) takeOn() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.handled >= c.order.capacity || c.state != stateConnected {
+		return false
+	}
+	c.handled++
+	return true
 }
 
 // letGo makes room for another participant.

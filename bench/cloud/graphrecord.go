@@ -66,7 +66,8 @@ func (t *mediaTask) listen(at moment) bool {
 		t.spoke, t.quiet = true, 0
 	}
 	elapsed := t.take.slots / 50
-	status, reason, result := "completed", "", Result{}
+	status, reason := "completed", ""
+	var result Result
 	switch {
 	case t.stopTone(at.keys):
 		reason, result = "stopToneDetected", Result{200, 8514, "Action completed, stop tone detected."}
