@@ -47,14 +47,25 @@ func (s *Server) serveREST(w http.ResponseWriter, r *http.Request) {
 	}
 	// What follows a response must happen even if nobody waits for it.
 	defer after()
-	if delay > 0 {
-		select {
-		case <-time.After(delay):
-		case <-r.Context().Done():
-		case <-s.closing:
-		}
-	}
+	s.linger(r, delay)
 	w.Header().Set("x-ms-request-id", uuid.NewString())
+	s.flush(w, resp)
+}
+
+// linger delays a response, as long as somebody waits for it.
+func (s *Server) linger(r *http.Request, delay time.Duration) {
+	if delay <= 0 {
+		return
+	}
+	select {
+	case <-time.After(delay):
+	case <-r.Context().Done():
+	case <-s.closing:
+	}
+}
+
+// flush sends a response whole, before what is to follow it.
+func (s *Server) flush(w http.ResponseWriter, resp *response) {
 	resp.write(w)
 	if err := http.NewResponseController(w).Flush(); err != nil {
 		s.log.Debug("cloud: response not flushed", "error", err)

@@ -40,6 +40,16 @@ func TestAdminOfACall(t *testing.T) {
 	var people []acsParticipant
 	require.NoError(t, json.Unmarshal(must("GET", path+"/participants", ""), &people))
 	require.Equal(t, []acsParticipant{{ID: "8:acs:bot"}, {ID: "8:acs:callee"}, {ID: "8:acs:ann", Muted: true}}, people)
+	ids, rawIDs := c.Participants()
+	require.Equal(t, []string{"8:acs:callee", "8:acs:ann", "8:acs:bot"}, ids, "speakers first, as at Graph")
+	require.Equal(t, ids, rawIDs)
+	for _, request := range []struct{ method, path, body string }{
+		{"DELETE", "/participants/8:acs:nobody", ""}, {"POST", "/participants/8:acs:nobody/mute", `{"on":true}`},
+	} {
+		code, text := admin(t, b.srv, request.method, path+request.path, request.body)
+		require.Equal(t, 404, code)
+		require.Contains(t, string(text), "8:acs:nobody")
+	}
 
 	must("POST", path+"/speak", `{"id":"8:acs:new","name":"New","says":[{"text":"hello there"}]}`)
 	require.Len(t, b.expect("ParticipantsUpdated")[0].Data["participants"], 4)

@@ -304,5 +304,5 @@ func (c *acsCall) remove(id identifier, op opModel) {
 		return
 	}
 	c.tell("RemoveParticipantSucceeded", op, resultDone, data)
-	c.depart(id.rawID())
+	c.leave(id.rawID())
 }

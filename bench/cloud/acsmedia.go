@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-
-	"github.com/mixminus/mixminus/engine/pcm"
 )
 
 // studio holds what the bot has the cloud do with a call's media. It is guarded
@@ -169,96 +167,6 @@ func (c *acsCall) closeStudio() {
 	c.record(slots - 1)
 	c.endTakes()
 	c.endTranscription()
-}
-
-// prompter plays prompts one after the other. It is owned by the call's
-// goroutine.
-type prompter struct {
-	c       *acsCall
-	sources []promptSource
-	to      []string
-	loop    bool
-
-	fetched chan fetchedPrompts // nil: not asked for yet
-	clips   [][]int16
-	begun   bool
-	next    int // clip
-	until   int // slot at which the clip ends
-	entry   int
-}
-
-type fetchedPrompts struct {
-	clips [][]int16
-	err   error
-}
-
-// promptError says which of several prompts could not be played.
-type promptError struct {
-	index int
-	err   error
-}
-
-func (e *promptError) Error() string { return fmt.Sprintf("source %d: %v", e.index, e.err) }
-
-func (e *promptError) Unwrap() error { return e.err }
-
-func (c *acsCall) newPrompter(sources []promptSource, to []string, loop bool) *prompter {
-	return &prompter{c: c, sources: sources, to: to, loop: loop, entry: -1}
-}
-
-// step plays what a slot brings, and reports whether all has been played. The
-// files are got when the turn comes.
-func (p *prompter) step(slot int) (over bool, err error) {
-	if p.fetched == nil {
-		p.fetch()
-	}
-	if !p.begun {
-		select {
-		case got := <-p.fetched:
-			if got.err != nil {
-				return true, got.err
-			}
-			p.clips, p.begun, p.until = got.clips, true, slot
-		default:
-			return false, nil
-		}
-	}
-	for empty := 0; slot >= p.until; empty++ {
-		if p.next == len(p.clips) && (!p.loop || empty > len(p.clips)) {
-			return true, nil
-		}
-		p.next %= len(p.clips)
-		clip := p.clips[p.next]
-		p.c.mu.Lock()
-		p.entry = p.c.hearPrompt(slot, p.sources[p.next], p.to, clip)
-		p.c.mu.Unlock()
-		p.until = slot + (len(clip)+pcm.FrameSamples-1)/pcm.FrameSamples
-		p.next++
-	}
-	return false, nil
-}
-
-func (p *prompter) fetch() {
-	p.fetched = make(chan fetchedPrompts, 1)
-	p.c.server.wg.Go(func() {
-		var got fetchedPrompts
-		for i, source := range p.sources {
-			clip, err := p.c.server.promptSamples(p.c.ctx, source)
-			if err != nil {
-				got.err = &promptError{i, err}
-				break
-			}
-			got.clips = append(got.clips, clip)
-		}
-		p.fetched <- got
-	})
-}
-
-// cut stops at a slot.
-func (p *prompter) cut(slot int) {
-	p.c.mu.Lock()
-	defer p.c.mu.Unlock()
-	p.c.cutPrompt(p.entry, slot)
 }
 
 // resultOf is what events say of a prompt that could not be played.

@@ -79,7 +79,7 @@ func (c *acsCall) move(from *acsCall, id identifier, op opModel) {
 		return
 	}
 	sp.ID = id.rawID()
-	from.depart(sp.ID)
+	from.leave(sp.ID)
 	c.tell("MoveParticipantSucceeded", op, resultDone, data)
 	c.enter(sp)
 }

@@ -24,15 +24,7 @@ const maxTakes = 64
 func (s *Server) keepTake(t *recordingTake) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.takes == nil {
-		s.takes = map[string]*recordingTake{}
-	}
-	s.takes[t.id] = t
-	s.takeIDs = append(s.takeIDs, t.id)
-	if len(s.takeIDs) > maxTakes {
-		delete(s.takes, s.takeIDs[0])
-		s.takeIDs = s.takeIDs[1:]
-	}
+	s.takes.add(t.id, t, maxTakes)
 }
 
 // end completes a recording, once, and tells the bot: by an event of the call,
@@ -103,7 +95,7 @@ func (t *recordingTake) status() fileStatus {
 		DocumentID: t.document, ContentLocation: object + "/content/audio", MetadataLocation: object + "/content/acsmetadata",
 		DeleteLocation: object, EndReason: t.reason,
 	}}
-	f.RecordingStartTime = t.start.UTC().Format("2006-01-02T15:04:05.0000000Z")
+	f.RecordingStartTime = graphDate(t.start)
 	f.RecordingDurationMS = int64(t.take.slots) * 20
 	f.RecordingContentType, f.RecordingFormatType, f.SessionEndReason = "Audio", "Wav", t.reason
 	f.RecordingChannelType = strings.ToUpper(t.request.RecordingChannelType[:1]) + t.request.RecordingChannelType[1:]
@@ -132,7 +124,7 @@ func (t *recordingTake) tellFile() {
 func (s *Server) takeByDocument(id string) *recordingTake {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, t := range s.takes {
+	for _, t := range s.takes.byID {
 		if t.document == id {
 			return t
 		}
@@ -206,7 +198,7 @@ type Recording struct {
 func (s *Server) Recordings() []Recording {
 	s.mu.Lock()
 	var takes []*recordingTake
-	for _, t := range s.takes {
+	for _, t := range s.takes.byID {
 		takes = append(takes, t)
 	}
 	s.mu.Unlock()

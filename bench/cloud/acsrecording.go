@@ -265,7 +265,7 @@ func (t *recordingTake) tell() {
 // takeOf returns a recording that has not ended, or nil.
 func (s *Server) takeOf(id string) *recordingTake {
 	s.mu.Lock()
-	t := s.takes[id]
+	t := s.takes.byID[id]
 	s.mu.Unlock()
 	if t == nil {
 		return nil
@@ -334,12 +334,7 @@ func (c *acsCall) record(slot int) {
 // compose is what was said in a slot, by channel. Called with Call.mu held.
 func (t *recordingTake) compose(slot int) [][]int16 {
 	c := t.c
-	lines := []line{{speaker: -1, samples: c.heardIn(slot)}}
-	for i := range c.stage.actors {
-		if !c.mutes[i] {
-			lines = append(lines, line{speaker: i, samples: c.stage.actors[i].at(slot)})
-		}
-	}
+	lines := append([]line{{speaker: -1, samples: c.heardIn(slot)}}, c.voices(slot)...)
 	if t.take.channels == 1 {
 		return [][]int16{sum(lines)}
 	}

@@ -101,10 +101,35 @@ func (c *acsCall) tellRoster() {
 	c.emit("ParticipantsUpdated", data, "")
 }
 
-// depart takes somebody out of the call, and reports whether they were in it.
-// A call that all others have left is over: what the service does then is not
+// participants implements side.
+func (c *acsCall) participants() (ids, rawIDs []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	others := c.others()
+	for _, p := range slices.Concat(others, c.people[:len(c.people)-len(others)]) {
+		ids = append(ids, p.id.rawID())
+	}
+	return ids, slices.Clone(ids)
+}
+
+// mute implements side.
+func (c *acsCall) mute(rawID string, muted bool) bool {
+	c.mu.Lock()
+	p := c.party(rawID)
+	if p != nil {
+		p.muted = muted
+		c.silence(p)
+	}
+	c.mu.Unlock()
+	if p != nil {
+		c.tellRoster()
+	}
+	return p != nil
+}
+
+// leave implements side. A call that all others have left is over: what the service does then is not
 // documented for calls of more than two.
-func (c *acsCall) depart(rawID string) bool {
+func (c *acsCall) leave(rawID string) bool {
 	c.mu.Lock()
 	p := c.party(rawID)
 	if p == nil {
@@ -224,7 +249,7 @@ func checkAll(field string, ids []identifier) *refusal {
 }
 
 // muteParticipants mutes; only the participants themselves can undo it, by
-// Call.SetMuted. 2024-04-15 took one at a time.
+// Call.Mute. 2024-04-15 took one at a time.
 func (c *acsCall) muteParticipants(req *request) (*response, func()) {
 	m, bad := parseMute(req.body)
 	if bad != nil {

@@ -50,15 +50,21 @@ type toneWatch struct {
 	sequence int
 }
 
+// recognition reads whose tones are to be recognized, or not any more.
+func (c *acsCall) recognition(req *request) (op opModel, id string, bad *refusal) {
+	m, bad := parseTones(req.version, req.body, c.server.Insecure)
+	if bad != nil {
+		return op, "", bad
+	}
+	id = m.TargetParticipant.rawID()
+	return m.opModel, id, c.present(id)
+}
+
 // startTones begins to recognize a participant's keys. Beginning anew replaces
 // the context.
 func (c *acsCall) startTones(req *request) (*response, func()) {
-	m, bad := parseTones(req.version, req.body, c.server.Insecure)
+	op, id, bad := c.recognition(req)
 	if bad != nil {
-		return refuse(bad)
-	}
-	id := m.TargetParticipant.rawID()
-	if bad := c.present(id); bad != nil {
 		return refuse(bad)
 	}
 	c.mu.Lock()
@@ -69,13 +75,13 @@ func (c *acsCall) startTones(req *request) (*response, func()) {
 	if c.studio.tones == nil {
 		c.studio.tones = map[string]*toneWatch{}
 	}
-	c.studio.tones[id] = &toneWatch{op: m.opModel}
+	c.studio.tones[id] = &toneWatch{op: op}
 	return newResponse(http.StatusOK, nil), func() {
 		if why := c.failure("startContinuousDtmfRecognition"); why != nil {
 			c.mu.Lock()
 			delete(c.studio.tones, id)
 			c.mu.Unlock()
-			c.tell("ContinuousDtmfRecognitionToneFailed", m.opModel, *why, eventData{})
+			c.tell("ContinuousDtmfRecognitionToneFailed", op, *why, eventData{})
 		}
 	}
 }
@@ -83,19 +89,15 @@ func (c *acsCall) startTones(req *request) (*response, func()) {
 // stopTones ends that. Where it had not begun, it is said to have ended all
 // the same.
 func (c *acsCall) stopTones(req *request) (*response, func()) {
-	m, bad := parseTones(req.version, req.body, c.server.Insecure)
+	op, id, bad := c.recognition(req)
 	if bad != nil {
-		return refuse(bad)
-	}
-	id := m.TargetParticipant.rawID()
-	if bad := c.present(id); bad != nil {
 		return refuse(bad)
 	}
 	c.mu.Lock()
 	delete(c.studio.tones, id)
 	c.mu.Unlock()
 	return newResponse(http.StatusOK, nil), func() {
-		c.tell("ContinuousDtmfRecognitionStopped", m.opModel, resultDone, eventData{})
+		c.tell("ContinuousDtmfRecognitionStopped", op, resultDone, eventData{})
 	}
 }
 

@@ -117,5 +117,5 @@ func (c *acsCall) handOver(who, target identifier, op opModel) {
 	c.mu.Lock()
 	c.phase = ""
 	c.mu.Unlock()
-	c.depart(who.rawID())
+	c.leave(who.rawID())
 }

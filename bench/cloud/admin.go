@@ -34,7 +34,7 @@ const (
 //	POST   /v1/calls/{id}/faults   Fault -> 204
 //	GET    /v1/resource            -> resourceSummary
 //
-// and what acsadmin.go and graphadmin.go list.
+// and what adminroster.go, acsadmin.go and graphadmin.go list.
 //
 // Errors are {"error": "..."} and say which field is wrong. It is served to
 // this machine only, and not to web pages that a browser on it shows.
@@ -52,6 +52,7 @@ func (s *Server) adminHandler() http.Handler {
 		"POST /v1/calls/{id}/faults": ofCall(adminCallFault),
 		"GET /v1/resource":           adminResource,
 	}
+	maps.Copy(handlers, rosterAdmin)
 	maps.Copy(handlers, graphAdmin)
 	maps.Copy(handlers, acsAdmin)
 	for pattern, h := range handlers {

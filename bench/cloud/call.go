@@ -110,6 +110,13 @@ type side interface {
 	upgrade() http.Header
 	// pressed tells of a key that the other side pressed.
 	pressed(key string)
+	// participants returns the ids of who is in the call, and their raw ids.
+	// This and the next two may be called from any goroutine.
+	participants() (ids, rawIDs []string)
+	// mute makes a participant mute itself, or unmute, and leave makes it
+	// leave. False: there is none of that id.
+	mute(id string, muted bool) bool
+	leave(id string) bool
 	// streamID is the participantRawID of a speaker. It is called with Call.mu
 	// held, from any goroutine.
 	streamID(speaker int) string

@@ -12,7 +12,7 @@ import (
 func (c *Call) enterStage(sp Speaker) int {
 	sp.Keys = laterKeys(sp.Keys, c.stage.slot)
 	speaker := c.stage.add(sp)
-	if c.asked != nil && !c.asked.mixed && !c.media.epoch.IsZero() {
+	if c.asked != nil && !c.asked.mixed && c.media.streams != nil {
 		before := StreamLog{}
 		if c.media.slots > 0 {
 			before.NotSent = []Span{{Slot: 0, Slots: c.media.slots}}
@@ -36,6 +36,17 @@ func (c *Call) leaveStage(speaker int) {
 	if speaker >= 0 {
 		c.stage.actors[speaker].leave(c.stage.slot)
 	}
+}
+
+// voices are what all speakers say in a slot whose audio reaches the bot. Called
+// with Call.mu held.
+func (c *Call) voices(slot int) (lines []line) {
+	for i := range c.stage.actors {
+		if !c.held && !c.mutes[i] {
+			lines = append(lines, line{speaker: i, samples: c.stage.actors[i].at(slot)})
+		}
+	}
+	return lines
 }
 
 // Speak lets somebody speak in a live call, from the next slot on: sp's clip,
@@ -115,32 +126,27 @@ func (c *Call) press(k keyPress) error {
 	return nil
 }
 
-// SetMuted makes somebody in a call of Communication Services mute or unmute
-// themselves, and reports whether they are in it.
-func (c *Call) SetMuted(rawID string, muted bool) bool {
-	side, ok := c.side.(*acsCall)
-	if !ok {
-		return false
-	}
-	side.mu.Lock()
-	p := side.party(rawID)
-	if p != nil {
-		p.muted = muted
-		side.silence(p)
-	}
-	side.mu.Unlock()
-	if p != nil {
-		side.tellRoster()
-	}
-	return p != nil
+// Participants returns the ids of the call's roster and the raw ids of who they
+// are, the script's speakers first, in their order. At Communication Services
+// both are the same.
+func (c *Call) Participants() (ids, rawIDs []string) { return c.side.participants() }
+
+// Mute makes a participant mute itself, or unmute. False: there is none of that
+// id.
+func (c *Call) Mute(participantID string, muted bool) (found bool) {
+	return c.side.mute(participantID, muted)
 }
 
-// Depart makes somebody leave a call of Communication Services by themselves,
-// and reports whether they were in it.
-func (c *Call) Depart(rawID string) bool {
-	side, ok := c.side.(*acsCall)
-	return ok && side.depart(rawID)
-}
+// Leave makes a participant leave. When nobody but the bot is left, the call
+// ends; so it does when the bot is made to leave one of Graph's.
+func (c *Call) Leave(participantID string) (found bool) { return c.side.leave(participantID) }
+
+// SetMuted is Mute, and Depart is Leave, by what ids are called at
+// Communication Services.
+func (c *Call) SetMuted(rawID string, muted bool) bool { return c.Mute(rawID, muted) }
+
+// Depart is Leave.
+func (c *Call) Depart(rawID string) bool { return c.Leave(rawID) }
 
 // leave takes the actor off stage.
 func (a *actor) leave(slot int) {

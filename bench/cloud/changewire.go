@@ -10,7 +10,8 @@ import (
 // notifications that include resource data" and "Get change notifications for
 // Microsoft Teams meeting call updates" (learn.microsoft.com/graph).
 
-// graphTime is how Graph writes times: UTC, in units of 100 ns.
+// graphTime is how Graph, Event Grid and recordings write times: UTC, in units
+// of 100 ns.
 const graphTime = "2006-01-02T15:04:05.0000000Z"
 
 func graphDate(t time.Time) string { return t.UTC().Format(graphTime) }

@@ -23,7 +23,7 @@
 //   - what is said is recorded into a WAV file (Server.RecordingDir).
 //
 // The admin API does for other processes what Server and Call do in Go: admin.go,
-// acsadmin.go and graphadmin.go list its paths.
+// adminroster.go, acsadmin.go and graphadmin.go list its paths.
 //
 // At Graph it signs apps in, takes the calls API of v1.0 and beta, and posts
 // commsNotifications; it plays prompts, takes recordings, keeps rosters and

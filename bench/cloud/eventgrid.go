@@ -147,7 +147,7 @@ func (s *Server) topic() string {
 // notify delivers an event to a webhook, several times if need be, and returns
 // the response's body.
 func (s *Server) notify(ctx context.Context, endpoint, kind string, e gridEvent) ([]byte, error) {
-	e.EventTime = time.Now().UTC().Format("2006-01-02T15:04:05.0000000Z")
+	e.EventTime = graphDate(time.Now())
 	body := marshal([]gridEvent{e})
 	pause := s.scaled(gridBackoff)
 	for attempt := 1; ; attempt++ {

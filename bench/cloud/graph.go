@@ -69,13 +69,7 @@ func (s *Server) serveGraph(w http.ResponseWriter, r *http.Request) {
 	defer s.wg.Done()
 	resp, after, delay := s.processGraph(w, r)
 	defer after() // even if nobody waits for the response
-	if delay > 0 {
-		select {
-		case <-time.After(delay):
-		case <-r.Context().Done():
-		case <-s.closing:
-		}
-	}
+	s.linger(r, delay)
 	id := uuid.NewString()
 	w.Header().Set("request-id", id)
 	client := r.Header.Get("client-request-id")
@@ -87,10 +81,7 @@ func (s *Server) serveGraph(w http.ResponseWriter, r *http.Request) {
 	if f := resp.failure; f != nil {
 		f.RequestID, f.ClientRequestID = id, client
 	}
-	resp.write(w)
-	if err := http.NewResponseController(w).Flush(); err != nil {
-		s.log.Debug("cloud: response not flushed", "error", err)
-	}
+	s.flush(w, resp)
 }
 
 // begin lets Close wait for a request, which may start what outlives it. False:

@@ -14,19 +14,13 @@ import (
 //	POST   /v1/calls/{id}/hold       {"on":true} -> 204
 //	POST   /v1/calls/{id}/share      {"on":true}: content -> 204
 //	POST   /v1/calls/{id}/join       Speaker -> 200 JoinDecision; 409: the call takes no more
-//	GET    /v1/calls/{id}/participants  -> [participantSummary]
-//	DELETE /v1/calls/{id}/participants/{pid}  leaves -> 204
-//	POST   /v1/calls/{id}/participants/{pid}/mute  {"on":true} -> 204
 var graphAdmin = map[string]adminFunc{
-	"POST /v1/graph/incoming":                     adminGraphIncoming,
-	"POST /v1/graph/meeting-events":               adminMeetingEvent,
-	"POST /v1/calls/{id}/admit":                   ofCall(adminAdmit),
-	"POST /v1/calls/{id}/hold":                    ofCall(adminSwitch((*Call).Hold)),
-	"POST /v1/calls/{id}/share":                   ofCall(adminSwitch((*Call).ShareContent)),
-	"POST /v1/calls/{id}/join":                    ofCall(adminJoin),
-	"GET /v1/calls/{id}/participants":             ofCall(adminParticipants),
-	"DELETE /v1/calls/{id}/participants/{pid}":    ofCall(adminLeave),
-	"POST /v1/calls/{id}/participants/{pid}/mute": ofCall(adminMute),
+	"POST /v1/graph/incoming":       adminGraphIncoming,
+	"POST /v1/graph/meeting-events": adminMeetingEvent,
+	"POST /v1/calls/{id}/admit":     ofCall(adminAdmit),
+	"POST /v1/calls/{id}/hold":      ofCall(adminSwitch((*Call).Hold)),
+	"POST /v1/calls/{id}/share":     ofCall(adminSwitch((*Call).ShareContent)),
+	"POST /v1/calls/{id}/join":      ofCall(adminJoin),
 }
 
 type graphIncomingRequest struct {
@@ -110,38 +104,4 @@ func adminJoin(c *Call, r *http.Request, body []byte) (int, any, error) {
 		return http.StatusConflict, nil, err
 	}
 	return http.StatusOK, d, nil
-}
-
-type participantSummary struct {
-	ID    string `json:"id"`
-	RawID string `json:"raw_id"`
-}
-
-func adminParticipants(c *Call, _ *http.Request, _ []byte) (int, any, error) {
-	all := []participantSummary{}
-	ids, rawIDs := c.Participants()
-	for i := range ids {
-		all = append(all, participantSummary{ids[i], rawIDs[i]})
-	}
-	return http.StatusOK, all, nil
-}
-
-func errNoParticipant(id string) error { return fmt.Errorf("cloud: pid: %q: no such participant", id) }
-
-func adminLeave(c *Call, r *http.Request, _ []byte) (int, any, error) {
-	if !c.Leave(r.PathValue("pid")) {
-		return http.StatusNotFound, nil, errNoParticipant(r.PathValue("pid"))
-	}
-	return http.StatusNoContent, nil, nil
-}
-
-func adminMute(c *Call, r *http.Request, body []byte) (int, any, error) {
-	var req switchRequest
-	if err := decodeAdmin(body, &req); err != nil {
-		return 0, nil, err
-	}
-	if !c.Mute(r.PathValue("pid"), req.On) {
-		return http.StatusNotFound, nil, errNoParticipant(r.PathValue("pid"))
-	}
-	return http.StatusNoContent, nil, nil
 }

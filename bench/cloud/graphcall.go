@@ -73,10 +73,9 @@ type graphCall struct {
 	messages   int64
 	tones      int64 // told so far
 	toneWanted bool
-	recorded   string // recordingStatus
-	handled    int    // participants of the policy group that this call takes
-	operations map[string]*graphOp
-	opOrder    []string
+	recorded   string           // recordingStatus
+	handled    int              // participants of the policy group that this call takes
+	operations latest[*graphOp] // by graphKey
 	sharing    []string
 	groups     map[string]map[string]any // audio routing groups
 	routing    []string                  // their ids in order
@@ -95,7 +94,7 @@ func (s *Server) newGraphCall(app *GraphApp, kind string, d Direction, script Sc
 	id := uuid.NewString()
 	c := &graphCall{
 		Call: s.newCall(id, d, script), app: app, kind: kind, chainID: uuid.NewString(), myID: uuid.NewString(),
-		tenantID: app.TenantID, stepped: make(chan struct{}), operations: map[string]*graphOp{},
+		tenantID: app.TenantID, stepped: make(chan struct{}),
 		groups: map[string]map[string]any{}, recorded: "notRecording", recordedAt: -1,
 	}
 	c.side = c
@@ -264,10 +263,8 @@ func msiOf(speaker int) int { return firstMSI + 10*speaker }
 // streamID implements side: the MSI of the speaker's audio, in decimal.
 func (c *graphCall) streamID(speaker int) string { return strconv.Itoa(msiOf(speaker)) }
 
-// pressed implements side: a key is told to a bot that subscribed, and ends
-// recordings that it is to end.
+// pressed implements side: a key is told to a bot that subscribed.
 func (c *graphCall) pressed(key string) {
-	c.queue.pressed(key)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.toneWanted {
@@ -329,7 +326,7 @@ func (c *graphCall) resource(version, context string) map[string]any {
 		r["mediaState"] = map[string]any{"@odata.type": "#microsoft.graph.callMediaState", "audio": "active"}
 		r["transcription"] = map[string]any{
 			"@odata.type": "#microsoft.graph.callTranscriptionInfo", "state": "inactive",
-			"lastModifiedDateTime": c.since.UTC().Format("2006-01-02T15:04:05.0000000Z"),
+			"lastModifiedDateTime": graphDate(c.since),
 		}
 	}
 	return r

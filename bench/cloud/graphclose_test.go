@@ -180,7 +180,7 @@ func TestBounds(t *testing.T) {
 	for range maxOperations {
 		g.begin("commsOperation", "", "completed")
 	}
-	require.Len(t, g.operations, maxOperations)
+	require.Len(t, g.operations.byID, maxOperations)
 	require.Equal(t, 404, b.do("GET", v1Calls+"/"+call.ID()+"/operations/"+firstID, "").status)
 	keys := `{"tones":[` + repeat(`"a"`, maxKeys) + `]}`
 	for range 3 {
@@ -194,9 +194,9 @@ func TestBounds(t *testing.T) {
 	require.Len(t, b.do("GET", v1Calls+"/"+call.ID()+"/contentSharingSessions", "").body["value"], maxMembers)
 	require.Len(t, b.finish(call).SentTones, maxKeys)
 
-	for i := range maxRecordings + 1 {
-		location, _ := b.srv.keepRecording(b.srv.URL(), []int16{int16(i)})
+	for range maxRecordings + 1 {
+		location, _ := b.srv.keepRecording(b.srv.URL(), &take{channels: 1})
 		require.NotEmpty(t, location)
 	}
-	require.Len(t, b.srv.recordings, maxRecordings)
+	require.Len(t, b.srv.recordings.byID, maxRecordings)
 }

@@ -22,21 +22,16 @@ type JoinDecision struct {
 // Join brings one more participant of a policy group: while the call that was
 // answered with a participantCapacity has room, the bot is asked
 // (participantJoiningNotification) and its response decides. ErrFull: it has
-// none, and the service would ring anew (RingGraph). The item's envelope and
-// the response's status are not public: the types of the documents are sent
-// as any other notification, and any 2xx is taken.
+// none, and the service would ring anew (RingGraph). The slots of who count
+// from the entry. The item's envelope and the response's status are not public:
+// the types of the documents are sent as any other notification, and any 2xx is
+// taken.
 func (c *Call) Join(ctx context.Context, who Speaker) (JoinDecision, error) {
 	g := graphOf(c)
 	if g == nil || g.policyGroup == "" {
 		return JoinDecision{}, fmt.Errorf("cloud: call %s was not brought by a policy", c.id)
 	}
-	g.mu.Lock()
-	full := g.handled >= g.order.capacity || g.state != stateConnected
-	if !full {
-		g.handled++
-	}
-	g.mu.Unlock()
-	if full {
+	if !g.takeOn() {
 		return JoinDecision{}, ErrFull
 	}
 	if who.ID == "" {
@@ -87,6 +82,17 @@ func (c *Call) Join(ctx context.Context, who Speaker) (JoinDecision, error) {
 	return d, err
 }
 
+// takeOn gives one more participant a place, if there is one.
+func (c *graphCall) takeOn() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.handled >= c.order.capacity || c.state != stateConnected {
+		return false
+	}
+	c.handled++
+	return true
+}
+
 // letGo makes room for another participant.
 func (c *graphCall) letGo() {
 	c.mu.Lock()
@@ -118,17 +124,10 @@ func readDecision(status int, body []byte) JoinDecision {
 	return d
 }
 
-// enter puts one more speaker on stage, from the next slot on.
+// enter brings somebody in who says what sp says, from the next slot on.
 func (c *graphCall) enter(sp Speaker) {
 	c.changeRoster(func() {
-		speaker := c.stage.add(sp)
-		if c.asked != nil && !c.asked.mixed {
-			before := StreamLog{}
-			if c.media.slots > 0 {
-				before.NotSent = []Span{{Slot: 0, Slots: c.media.slots}}
-			}
-			c.media.streams = append(c.media.streams, before)
-		}
+		speaker := c.enterStage(sp)
 		c.members = append(c.members, member{
 			id: uuid.NewString(), party: partyOf(sp.ID, sp.Name), msi: msiOf(speaker), speaker: speaker, sequence: c.sequence,
 		})

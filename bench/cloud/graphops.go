@@ -26,12 +26,7 @@ func (c *graphCall) begin(kind, context, status string) *graphOp {
 	op := &graphOp{id: uuid.NewString(), kind: kind, context: context, status: status, more: map[string]any{}}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.operations[graphKey(op.id)] = op
-	c.opOrder = append(c.opOrder, graphKey(op.id))
-	if len(c.opOrder) > maxOperations {
-		delete(c.operations, c.opOrder[0])
-		c.opOrder = c.opOrder[1:]
-	}
+	c.operations.add(graphKey(op.id), op, maxOperations)
 	return op
 }
 
@@ -313,7 +308,7 @@ func (c *graphCall) largeGallery(r *graphRequest) (*response, func()) {
 func (c *graphCall) getOperation(r *graphRequest) (*response, func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	op := c.operations[graphKey(r.ids[0])]
+	op := c.operations.byID[graphKey(r.ids[0])]
 	if op == nil {
 		return refuseGraph(graphError(http.StatusNotFound, "NotFound", "Operation not found."))
 	}

@@ -37,7 +37,7 @@ func (c *graphCall) removeParticipant(r *graphRequest) (*response, func()) {
 	if !c.has(r.ids[0]) || graphKey(r.ids[0]) == graphKey(c.myID) {
 		return refuseGraph(errParticipant())
 	}
-	return newResponse(http.StatusNoContent, nil), func() { c.Leave(r.ids[0]) }
+	return newResponse(http.StatusNoContent, nil), func() { c.leave(r.ids[0]) }
 }
 
 func (c *graphCall) muteParticipant(r *graphRequest) (*response, func()) {
@@ -49,7 +49,7 @@ func (c *graphCall) muteParticipant(r *graphRequest) (*response, func()) {
 		return refuseGraph(errParticipant())
 	}
 	op := c.begin("muteParticipantOperation", context, "completed")
-	return c.reply(r, op, http.StatusOK, func() { c.Mute(r.ids[0], true) })
+	return c.reply(r, op, http.StatusOK, func() { c.mute(r.ids[0], true) })
 }
 
 func (c *graphCall) muteAll(r *graphRequest) (*response, func()) {

@@ -1,46 +1,47 @@
 package cloud
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"sync"
 	"time"
-
-	"github.com/mixminus/mixminus/codec/wav"
-	"github.com/mixminus/mixminus/engine/pcm"
 )
 
 // Limits of prompts and recordings ("call: playPrompt", "call: recordResponse").
 const (
 	maxPrompts = 20
 	maxQueue   = 100               // operations that wait
-	maxPrompt  = 600 * 2 * 16000   // bytes of a file
 	recordsFor = 120 * time.Second // the longest recording
 )
 
-// mediaQueue plays prompts and records, one operation after the other. Its zero
-// value is ready, and safe for concurrent use.
+// mediaQueue holds the prompts and recordings of a call, which come one after
+// the other: the first is being played, or is the next to be. Its zero value is
+// ready, and safe for concurrent use.
 type mediaQueue struct {
-	mu      sync.Mutex
-	waiting []*mediaTask
-	running *mediaTask
-	closed  bool
+	mu     sync.Mutex
+	tasks  []*mediaTask
+	closed bool
 }
 
 // mediaTask is a prompt or a recording.
 type mediaTask struct {
-	c       *graphCall
-	op      *graphOp
-	prompts []string // addresses of WAV files
-	record  *recordModel
-	base    string // address of what was recorded
-	cancel  context.CancelFunc
-	ctx     context.Context
-	keys    chan string   // pressed while it runs
-	told    chan struct{} // closed once the response that began it was sent
+	// Static after construction.
+	c      *graphCall
+	op     *graphOp
+	record *recordModel // nil: nothing is recorded
+	base   string       // address of what was recorded
+
+	// Guarded by mediaQueue.mu.
+	told      bool // the response that began it was sent
+	begun     bool
+	cancelled bool
+
+	// Owned by the call's goroutine.
+	prompts []*prompter // that have not been heard whole
+	take    *take
+	spoke   bool
+	quiet   int // slots since somebody spoke
 }
 
 type promptModel struct {
@@ -50,81 +51,80 @@ type promptModel struct {
 	} `json:"mediaInfo"`
 }
 
-// add queues a task, and starts it if nothing runs.
+// add queues a task, of which nothing happens until tell.
 func (q *mediaQueue) add(t *mediaTask) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.closed || len(q.waiting) >= maxQueue {
+	if q.closed || len(q.tasks) > maxQueue {
 		return false
 	}
-	t.ctx, t.cancel = context.WithCancel(t.c.ctx)
-	t.keys, t.told = make(chan string, 64), make(chan struct{})
-	q.waiting = append(q.waiting, t)
-	q.next()
+	q.tasks = append(q.tasks, t)
 	return true
 }
 
-// next starts what waits. Called with mu held.
-func (q *mediaQueue) next() {
-	if q.running != nil || len(q.waiting) == 0 || q.closed {
-		return
+// tell says that the bot knows of a task.
+func (q *mediaQueue) tell(t *mediaTask) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	t.told = true
+}
+
+// turn returns the task whose turn it is, nil if there is none.
+func (q *mediaQueue) turn() (t *mediaTask, cancelled bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.tasks) == 0 || !q.tasks[0].told {
+		return nil, false
 	}
-	t := q.waiting[0]
-	q.waiting, q.running = q.waiting[1:], t
-	t.c.server.wg.Go(func() {
-		select {
-		case <-t.told:
-		case <-t.ctx.Done(): // the call ended
-		}
-		t.run()
-		q.mu.Lock()
-		defer q.mu.Unlock()
-		q.running = nil
-		q.next()
-	})
+	t = q.tasks[0]
+	t.begun = true
+	return t, t.cancelled
+}
+
+// strike takes the first task off the queue, whose turn is over.
+func (q *mediaQueue) strike() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.closed {
+		q.tasks = q.tasks[1:]
+	}
 }
 
 // clear takes all that waits out of the queue, and returns what cancels that and
-// what runs.
+// what runs, which ends with the next slot.
 func (q *mediaQueue) clear() (cancel func()) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	waiting, running := q.waiting, q.running
-	q.waiting = nil
+	var running *mediaTask
+	waiting := q.tasks
+	if len(waiting) > 0 && waiting[0].begun {
+		running, waiting = waiting[0], waiting[1:]
+	}
+	q.tasks = q.tasks[: len(q.tasks)-len(waiting) : len(q.tasks)-len(waiting)]
 	return func() {
 		if running != nil {
-			running.cancel()
+			q.mu.Lock()
+			running.cancelled = true
+			q.mu.Unlock()
 		}
 		for _, t := range waiting {
-			t.cancel()
 			t.fail(errCancelled)
 		}
 	}
 }
 
+// close drops what a call leaves unfinished: the end of the call tells so, as at
+// Communication Services.
 func (q *mediaQueue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.closed, q.waiting = true, nil
-	if q.running != nil {
-		q.running.cancel()
-	}
-}
-
-func (q *mediaQueue) pressed(key string) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.running != nil {
-		select {
-		case q.running.keys <- key:
-		default:
-		}
-	}
+	q.closed, q.tasks = true, nil
 }
 
 var errCancelled = errors.New("cancelled")
 
 func (t *mediaTask) fail(err error) {
+	var which *promptError
 	switch {
 	case errors.Is(err, errCancelled):
 		more := map[string]any{"completionReason": t.c.server.Profile.enum("operationCanceled")}
@@ -132,133 +132,67 @@ func (t *mediaTask) fail(err error) {
 			more["recordingLocation"], more["recordingAccessToken"] = "", ""
 		}
 		t.c.complete(t.op, "failed", Result{400, 8508, "Action failed, the operation was cancelled."}, more)
-	default:
-		t.c.complete(t.op, "failed", Result{500, 8519, "Action failed: " + err.Error()}, nil)
+		return
+	case errors.As(err, &which):
+		err = which.err // there are as many prompters as files
 	}
+	t.c.complete(t.op, "failed", Result{500, 8519, "Action failed: " + err.Error()}, nil)
 }
 
-// run plays and records, in real time.
-func (t *mediaTask) run() {
-	defer t.cancel()
-	for _, uri := range t.prompts {
-		if err := t.play(uri); err != nil {
-			t.fail(err)
-			return
+// played implements slotWatcher.
+func (c *graphCall) played(at moment) {
+	t, cancelled := c.queue.turn()
+	switch {
+	case t == nil:
+		return
+	case cancelled:
+		if len(t.prompts) > 0 {
+			t.prompts[0].cut(at.slot)
 		}
-	}
-	if !t.heard() {
 		t.fail(errCancelled)
+	case !t.step(at):
 		return
 	}
-	if t.record == nil {
-		t.c.complete(t.op, "completed", actionDone, nil)
-		return
-	}
-	if t.record.PlayBeep == nil || *t.record.PlayBeep {
-		t.c.hear(beep())
-		if !t.heard() {
-			t.fail(errCancelled)
-			return
+	c.queue.strike()
+}
+
+// step does what a slot brings, and reports whether the work is over.
+func (t *mediaTask) step(at moment) bool {
+	for len(t.prompts) > 0 {
+		p := t.prompts[0]
+		over, err := p.step(at.slot)
+		if err != nil {
+			t.fail(err)
+			return true
 		}
-	}
-	t.take()
-}
-
-// beep is a fifth of a second of 1 kHz, as loud as speech.
-func beep() []int16 {
-	wave := [...]int16{0, 3061, 5657, 7391, 8000, 7391, 5657, 3061, 0, -3061, -5657, -7391, -8000, -7391, -5657, -3061}
-	out := make([]int16, pcm.SampleRate/5)
-	for i := range out {
-		out[i] = wave[i%len(wave)]
-	}
-	return out
-}
-
-// hear lets the other side hear samples.
-func (c *graphCall) hear(samples []int16) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.playout.write(c.media.position(time.Now()), samples)
-}
-
-func (t *mediaTask) play(uri string) error {
-	samples, err := t.c.server.fetchPrompt(t.ctx, uri)
-	if err != nil {
-		if t.ctx.Err() != nil {
-			return errCancelled
+		if !over {
+			// The next one is got while this one is heard.
+			if p.begun && len(t.prompts) > 1 && t.prompts[1].fetched == nil {
+				t.prompts[1].fetch()
+			}
+			return false
 		}
-		return err
+		t.prompts = t.prompts[1:]
 	}
-	t.c.hear(samples)
-	// The next prompt comes while the end of this one waits to be heard.
-	if sleep(t.ctx, time.Duration(len(samples))*time.Second/pcm.SampleRate) {
-		return nil
+	if t.record != nil {
+		return t.listen(at)
 	}
-	t.hush()
-	return errCancelled
+	t.c.complete(t.op, "completed", actionDone, nil)
+	return true
 }
 
-// heard waits until all was heard that is to be, and cuts it if the operation
-// is cancelled before.
-func (t *mediaTask) heard() bool {
-	t.c.mu.Lock()
-	left := t.c.playout.left(t.c.media.position(time.Now()))
-	t.c.mu.Unlock()
-	if left == 0 || sleep(t.ctx, time.Duration(left)*time.Second/pcm.SampleRate) {
-		return true
+// oneByOne plays prompts so that one that cannot be got does not keep those
+// before it from being heard.
+func (c *graphCall) oneByOne(sources []promptSource) (all []*prompter) {
+	for _, source := range sources {
+		all = append(all, c.newPrompter([]promptSource{source}, nil, false))
 	}
-	t.hush()
-	return false
+	return all
 }
 
-// hush cuts what is heard.
-func (t *mediaTask) hush() {
-	t.c.mu.Lock()
-	defer t.c.mu.Unlock()
-	t.c.playout.flush(t.c.media.position(time.Now()))
-}
-
-// fetchPrompt gets a WAV file, which must be mono, 16 bit, 16 kHz: the
-// documents' rule for mediaInfo.
-func (s *Server) fetchPrompt(ctx context.Context, uri string) ([]int16, error) {
-	ctx, cancel := context.WithTimeout(ctx, postTimeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, uri, nil)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := s.client.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("HTTP %d for the prompt", resp.StatusCode)
-	}
-	reader, err := wav.NewReader(io.LimitReader(resp.Body, maxPrompt))
-	if err != nil {
-		return nil, err
-	}
-	if reader.SampleRate() != pcm.SampleRate {
-		return nil, fmt.Errorf("the prompt has %d Hz: want 16000", reader.SampleRate())
-	}
-	var samples []int16
-	chunk := make([]int16, 16000)
-	for {
-		n, err := reader.Read(chunk)
-		samples = append(samples, chunk[:n]...)
-		switch {
-		case errors.Is(err, io.EOF):
-			return samples, nil
-		case err != nil:
-			return nil, err
-		}
-	}
-}
-
-// prompts checks what is to be played.
-func (s *Server) checkPrompts(prompts []promptModel, most int) ([]string, *response) {
-	var uris []string
+// checkPrompts checks what is to be played.
+func (s *Server) checkPrompts(prompts []promptModel, most int) ([]promptSource, *response) {
+	var files []promptSource
 	if len(prompts) > most {
 		return nil, badRequest("prompts", "%d, at most %d", len(prompts), most)
 	}
@@ -270,9 +204,9 @@ func (s *Server) checkPrompts(prompts []promptModel, most int) ([]string, *respo
 		if bad := checkGraphURI(field, p.MediaInfo.URI, s.Insecure); bad != nil {
 			return nil, bad
 		}
-		uris = append(uris, p.MediaInfo.URI)
+		files = append(files, promptSource{kind: "file", uri: p.MediaInfo.URI})
 	}
-	return uris, nil
+	return files, nil
 }
 
 func (c *graphCall) playPrompt(r *graphRequest) (*response, func()) {
@@ -281,15 +215,15 @@ func (c *graphCall) playPrompt(r *graphRequest) (*response, func()) {
 		Prompts []promptModel `json:"prompts"`
 	}
 	bad := decodeGraph(r.body, &m)
-	uris, wrong := c.server.checkPrompts(m.Prompts, maxPrompts)
-	if bad == nil && wrong == nil && len(uris) == 0 {
+	files, wrong := c.server.checkPrompts(m.Prompts, maxPrompts)
+	if bad == nil && wrong == nil && len(files) == 0 {
 		bad = badRequest("prompts", "is missing")
 	}
 	if bad = firstOf(bad, wrong, clientContext(m.ClientContext), c.hosted(false), c.standing()); bad != nil {
 		return refuseGraph(bad)
 	}
 	op := c.begin("playPromptOperation", m.ClientContext, "running")
-	return c.enqueue(r, &mediaTask{c: c, op: op, prompts: uris}, false)
+	return c.enqueue(r, &mediaTask{c: c, op: op, prompts: c.oneByOne(files)}, false)
 }
 
 // enqueue takes the next place in the queue for an operation, which begins once
@@ -306,6 +240,6 @@ func (c *graphCall) enqueue(r *graphRequest, t *mediaTask, bargeIn bool) (*respo
 			t.fail(fmt.Errorf("%d operations wait already", maxQueue))
 			return
 		}
-		close(t.told)
+		c.queue.tell(t)
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -44,15 +45,20 @@ func TestPromptsAreHeard(t *testing.T) {
 	b.checkCompletion(call, notes[1], second, "playPromptOperation", "completed", 200, 0)
 	require.GreaterOrEqual(t, notes[0].arrival.Sub(began), 250*time.Millisecond, "it lasts as long as it sounds")
 	log := b.finish(call)
-	want := slices.Concat(one, two, three)
-	require.Equal(t, want, []int16(log.Playout.PCM))
-	require.Zero(t, log.Playout.Unheard)
-	heard := int64(0)
-	for _, s := range log.Playout.Played {
-		require.Equal(t, want[s.First:s.First+s.Samples], log.Playout.Heard()[s.At:s.At+s.Samples])
-		heard += s.Samples
+	require.Zero(t, log.Playout.Total, "the bot itself said nothing")
+	require.Len(t, log.Prompts, 3)
+	heard, end := log.HeardPrompts(""), int64(0)
+	for i, want := range [][]int16{one, two, three} {
+		p := log.Prompts[i]
+		require.Equal(t, []string{"file", b.http.URL + "/" + strconv.Itoa(i+1) + ".wav"}, []string{p.Kind, p.Source})
+		require.Equal(t, want, []int16(p.PCM))
+		require.Equal(t, int64(len(want)), p.Samples, "all of it")
+		require.GreaterOrEqual(t, p.At, end, "one at a time")
+		require.Equal(t, want, heard[p.At:p.At+p.Samples])
+		require.Equal(t, make([]int16, p.At-end), heard[end:p.At], "and nothing else")
+		end = p.At + p.Samples
 	}
-	require.Equal(t, int64(len(want)), heard, "all of it")
+	require.Len(t, heard, int(end))
 }
 
 // TestPromptsThatCannotBePlayed end their operation, and not the call.
@@ -81,8 +87,12 @@ func TestPromptsThatCannotBePlayed(t *testing.T) {
 		require.Equal(t, 400, r.status)
 		require.Contains(t, r.says(), field)
 	}
+	second := b.play(call, good, b.prompt("text2.wav", []byte("beep")))
+	b.checkCompletion(call, b.expect("operations")[0], second, "playPromptOperation", "failed", 500, 8519)
 	log := b.finish(call)
 	require.Zero(t, log.Playout.Total)
+	require.Len(t, log.Prompts, 1, "what can be played is, up to what cannot")
+	require.Equal(t, sine, []int16(log.Prompts[0].PCM))
 
 	app := b.create(b.blob(), `"targets":[`+oneUser+`]`)
 	for _, action := range []string{"playPrompt", "recordResponse"} {
@@ -105,7 +115,8 @@ func TestCancelMediaProcessing(t *testing.T) {
 	t.Parallel()
 	b := newGraphBot(t, &Server{})
 	call := b.create(serviceHosted, `"targets":[`+oneUser+`]`)
-	long := b.prompt("long.wav", waveFile(16000, 1, signal.Noise(5*16000, 1, -20)))
+	sound := signal.Noise(5*16000, 1, -20)
+	long := b.prompt("long.wav", waveFile(16000, 1, sound))
 	require.Equal(t, 200, b.act(call, "subscribeToTone", "").status)
 	ids := map[string]string{}
 	for range 3 {
@@ -114,7 +125,7 @@ func TestCancelMediaProcessing(t *testing.T) {
 	r := b.act(call, "recordResponse", `{`+theContext+`}`)
 	require.Equal(t, 200, r.status, r.str())
 	ids[b.checkOperation(call, r, "recordOperation", "running")] = "recordOperation"
-	require.Eventually(t, func() bool { return call.Log().Playout.Total > 0 }, deadline, time.Millisecond)
+	require.Eventually(t, func() bool { return len(call.Log().HeardPrompts("")) > 0 }, deadline, time.Millisecond)
 	r = b.act(call, "cancelMediaProcessing", `{`+theContext+`}`)
 	require.Equal(t, []any{200, "completed"}, []any{r.status, r.body["status"]})
 	for range 4 {
@@ -136,8 +147,10 @@ func TestCancelMediaProcessing(t *testing.T) {
 	require.NoError(t, call.DTMF("7"))
 	b.expect("tone")
 	log := b.finish(call)
-	require.Len(t, log.Playout.Flushes, 1)
-	require.Positive(t, log.Playout.Flushes[0].Discarded)
+	require.Len(t, log.Prompts, 1, "nothing of those that waited")
+	require.Positive(t, log.Prompts[0].Samples)
+	require.Less(t, log.Prompts[0].Samples, int64(len(sound)), "it was cut")
+	require.Equal(t, sound[:log.Prompts[0].Samples], log.HeardPrompts("")[log.Prompts[0].At:])
 }
 
 // TestOperationsOfACallThatEnds: whatever runs, nothing is told behind the end,
@@ -255,10 +268,14 @@ func TestRecordResponse(t *testing.T) {
 			}
 			require.True(t, found, "what the speakers said, exactly")
 			if name == "after a prompt" {
-				require.Equal(t, slices.Concat(beeps, beep()), []int16(log.Playout.PCM), "the prompt, and a beep")
+				require.Len(t, log.Prompts, 2, "the prompt, and a beep")
+				require.Equal(t, beeps, []int16(log.Prompts[0].PCM))
+				require.Equal(t, []any{"beep", beep()}, []any{log.Prompts[1].Kind, []int16(log.Prompts[1].PCM)})
+				require.GreaterOrEqual(t, log.Prompts[1].At, log.Prompts[0].At+int64(len(beeps)))
 			} else {
-				require.Zero(t, log.Playout.Total)
+				require.Empty(t, log.Prompts)
 			}
+			require.Zero(t, log.Playout.Total)
 		})
 	}
 }
@@ -270,7 +287,7 @@ func TestRecordingBargesIn(t *testing.T) {
 	b := newGraphBot(t, &Server{})
 	call := b.create(serviceHosted, `"targets":[`+oneUser+`]`)
 	prompt := b.play(call, b.prompt("long.wav", waveFile(16000, 1, signal.Noise(5*16000, 1, -20))))
-	require.Eventually(t, func() bool { return call.Log().Playout.Total > 0 }, deadline, time.Millisecond)
+	require.Eventually(t, func() bool { return len(call.Log().HeardPrompts("")) > 0 }, deadline, time.Millisecond)
 	r := b.act(call, "recordResponse", `{`+theContext+`,"bargeInAllowed":true,"playBeep":false,"stopTones":["1"]}`)
 	require.Equal(t, 200, r.status)
 	b.checkCompletion(call, b.expect("operations")[0], prompt, "playPromptOperation", "failed", 400, 8508)

@@ -219,53 +219,47 @@ func (c *graphCall) roster() []any {
 	return rows
 }
 
-// Participants returns the ids of the roster of one of Graph's calls and the
-// raw ids of who they are, the script's speakers first, in their order.
-func (c *Call) Participants() (ids, rawIDs []string) {
-	g := graphOf(c)
-	if g == nil {
-		return nil, nil
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for i := range g.members {
-		ids = append(ids, g.members[i].id)
-		rawIDs = append(rawIDs, g.members[i].party.rawID())
+// participants implements side.
+func (c *graphCall) participants() (ids, rawIDs []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range c.members {
+		ids = append(ids, c.members[i].id)
+		rawIDs = append(rawIDs, c.members[i].party.rawID())
 	}
 	return ids, rawIDs
 }
 
-// Mute makes a participant of one of Graph's calls mute itself, or unmute.
-// False: there is none of that id.
-func (c *Call) Mute(participantID string, muted bool) (found bool) {
-	if g := graphOf(c); g != nil && g.has(participantID) {
-		g.changeRoster(func() {
-			found = g.change(participantID, func(m *member) { m.muted = muted })
-		})
+// mute implements side.
+func (c *graphCall) mute(id string, muted bool) (found bool) {
+	if !c.has(id) {
+		return false
 	}
+	c.changeRoster(func() {
+		found = c.change(id, func(m *member) { m.muted = muted })
+	})
 	return found
 }
 
-// Leave makes a participant leave. When nobody but the bot is left, the call
-// ends; so it does when the bot is made to leave.
-func (c *Call) Leave(participantID string) (found bool) {
-	g := graphOf(c)
-	if g == nil || !g.has(participantID) {
+// leave implements side.
+func (c *graphCall) leave(id string) (found bool) {
+	if !c.has(id) {
 		return false
 	}
-	if graphKey(participantID) == graphKey(g.myID) {
+	if graphKey(id) == graphKey(c.myID) {
 		c.end(graphRemoved)
 		return true
 	}
 	left := false
-	g.changeRoster(func() {
-		found = g.change(participantID, func(m *member) {
+	c.changeRoster(func() {
+		found = c.change(id, func(m *member) {
 			m.removed = "Participant has left the meeting call."
-			if g.onHold == graphKey(m.id) {
-				g.onHold = ""
+			c.leaveStage(m.speaker)
+			if c.onHold == graphKey(m.id) {
+				c.onHold = ""
 			}
 		})
-		left = !slices.ContainsFunc(g.members, func(m member) bool { return m.removed == "" && m.id != g.myID })
+		left = !slices.ContainsFunc(c.members, func(m member) bool { return m.removed == "" && m.id != c.myID })
 	})
 	if left {
 		c.end(graphByOthers)
@@ -273,8 +267,8 @@ func (c *Call) Leave(participantID string) (found bool) {
 	return found
 }
 
-// hush keeps a member's audio from the bot who is muted, on hold or gone. Called
-// with mu held.
+// hush keeps a member's audio from the bot who is muted or on hold. Called with
+// mu held.
 func (c *graphCall) hush(m *member) {
 	if m.speaker < 0 {
 		return
@@ -282,10 +276,12 @@ func (c *graphCall) hush(m *member) {
 	if c.mutes == nil {
 		c.mutes = map[int]bool{}
 	}
-	c.mutes[m.speaker] = m.muted || m.removed != "" || c.onHold == graphKey(m.id)
+	c.mutes[m.speaker] = m.muted || c.onHold == graphKey(m.id)
 }
 
-// Hold puts the bot on hold, or takes it off. No audio flows meanwhile.
+// Hold puts the bot on hold, or takes it off. No audio flows meanwhile. It does
+// nothing in calls of Communication Services, where only a bot puts others on
+// hold.
 func (c *Call) Hold(on bool) {
 	g := graphOf(c)
 	if g == nil {

@@ -59,7 +59,7 @@ func (c *graphCall) hand(target graphParty, transferee *graphParty) {
 	}
 	if transferee != nil {
 		c.enterPhase("", nil)
-		c.Leave(transferee.ParticipantID)
+		c.leave(transferee.ParticipantID)
 		return
 	}
 	c.end(graphTransfer)

@@ -3,7 +3,6 @@ package cloud
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -65,18 +64,10 @@ type graphCallModel struct {
 
 // decodeGraph reads a body into v; a refusal names the field.
 func decodeGraph(body []byte, v any) *response {
-	if len(body) == 0 {
-		return badRequest("body", "is empty")
+	if field, wrong := readJSON(body, v); wrong != "" {
+		return badRequest(cmp.Or(field, "body"), "%s", wrong)
 	}
-	err := json.Unmarshal(body, v)
-	var wrongType *json.UnmarshalTypeError
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &wrongType):
-		return badRequest(cmp.Or(wrongType.Field, "body"), "is a JSON %s", wrongType.Value)
-	}
-	return badRequest("body", "is not JSON: %v", err)
+	return nil
 }
 
 var graphModalities = []string{"audio", "video", "videoBasedScreenSharing", "data"}

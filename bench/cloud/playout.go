@@ -102,14 +102,6 @@ func (p *playout) cut(at int64) (discarded int64) {
 	return discarded
 }
 
-// left returns how many samples lie ahead of a position: none behind a flush.
-func (p *playout) left(at int64) int64 {
-	if p.fresh {
-		return 0
-	}
-	return max(0, p.end-at)
-}
-
 // speaks returns the position at which the bot was first heard, -1 if it has
 // not been.
 func (p *playout) speaks() int64 {

@@ -18,7 +18,7 @@ import (
 
 // promptSource is something that a cloud plays into a call.
 type promptSource struct {
-	kind    string // file, text or ssml
+	kind    string // file, text, ssml or beep
 	uri     string // of a file
 	text    string
 	cacheID string // a file that was got by it is not got again
@@ -33,7 +33,7 @@ func (p promptSource) String() string {
 
 // PromptLog is a prompt that the other side heard, or is hearing.
 type PromptLog struct {
-	// Kind is file, text or ssml, and Source its address or text.
+	// Kind is file, text, ssml or beep, and Source its address or text.
 	Kind   string `json:"kind"`
 	Source string `json:"source"`
 	// To are the raw ids of those who heard it; none means everybody.
@@ -55,8 +55,8 @@ var (
 const maxPromptBytes = 2*600*pcm.SampleRate + 4096
 
 // fetchWave gets a WAV file, which must be mono, 16 bit, 16 kHz ("PlayAudio",
-// ACS troubleshooting codes). The error wraps errPromptDownload or
-// errPromptFormat.
+// ACS troubleshooting codes; mediaInfo of Graph). The error wraps
+// errPromptDownload or errPromptFormat.
 func (s *Server) fetchWave(ctx context.Context, uri string) ([]int16, error) {
 	ctx, cancel := context.WithTimeout(ctx, postTimeout)
 	defer cancel()
@@ -99,7 +99,10 @@ const maxCached = 256
 
 // promptSamples returns what a source sounds like.
 func (s *Server) promptSamples(ctx context.Context, p promptSource) ([]int16, error) {
-	if p.kind != "file" {
+	switch p.kind {
+	case "beep":
+		return beep(), nil
+	case "text", "ssml":
 		return ToneSpeech(spokenText(p)), nil
 	}
 	s.mu.Lock()
@@ -176,6 +179,16 @@ func ToneSpeech(text string) []int16 {
 	return out
 }
 
+// beep is a fifth of a second of 1 kHz, as loud as speech.
+func beep() []int16 {
+	wave := [...]int16{0, 3061, 5657, 7391, 8000, 7391, 5657, 3061, 0, -3061, -5657, -7391, -8000, -7391, -5657, -3061}
+	out := make([]int16, pcm.SampleRate/5)
+	for i := range out {
+		out[i] = wave[i%len(wave)]
+	}
+	return out
+}
+
 // maxPromptLogs bounds the prompts that a call's log tells of.
 const maxPromptLogs = 10000
 
@@ -200,6 +213,96 @@ func (c *Call) cutPrompt(entry, slot int) {
 	p := &c.prompts[entry]
 	p.Samples = max(0, min(p.Samples, int64(slot)*pcm.FrameSamples-p.At))
 	p.PCM = p.PCM[:p.Samples]
+}
+
+// prompter plays prompts one after the other. It is owned by the call's
+// goroutine.
+type prompter struct {
+	c       *Call
+	sources []promptSource
+	to      []string
+	loop    bool
+
+	fetched chan fetchedPrompts // nil: not asked for yet
+	clips   [][]int16
+	begun   bool
+	next    int // clip
+	until   int // slot at which the clip ends
+	entry   int
+}
+
+type fetchedPrompts struct {
+	clips [][]int16
+	err   error
+}
+
+// promptError says which of several prompts could not be played.
+type promptError struct {
+	index int
+	err   error
+}
+
+func (e *promptError) Error() string { return fmt.Sprintf("source %d: %v", e.index, e.err) }
+
+func (e *promptError) Unwrap() error { return e.err }
+
+func (c *Call) newPrompter(sources []promptSource, to []string, loop bool) *prompter {
+	return &prompter{c: c, sources: sources, to: to, loop: loop, entry: -1}
+}
+
+// step plays what a slot brings, and reports whether all has been played. The
+// files are got when the turn comes.
+func (p *prompter) step(slot int) (over bool, err error) {
+	if p.fetched == nil {
+		p.fetch()
+	}
+	if !p.begun {
+		select {
+		case got := <-p.fetched:
+			if got.err != nil {
+				return true, got.err
+			}
+			p.clips, p.begun, p.until = got.clips, true, slot
+		default:
+			return false, nil
+		}
+	}
+	for empty := 0; slot >= p.until; empty++ {
+		if p.next == len(p.clips) && (!p.loop || empty > len(p.clips)) {
+			return true, nil
+		}
+		p.next %= len(p.clips)
+		clip := p.clips[p.next]
+		p.c.mu.Lock()
+		p.entry = p.c.hearPrompt(slot, p.sources[p.next], p.to, clip)
+		p.c.mu.Unlock()
+		p.until = slot + (len(clip)+pcm.FrameSamples-1)/pcm.FrameSamples
+		p.next++
+	}
+	return false, nil
+}
+
+func (p *prompter) fetch() {
+	p.fetched = make(chan fetchedPrompts, 1)
+	p.c.server.wg.Go(func() {
+		var got fetchedPrompts
+		for i, source := range p.sources {
+			clip, err := p.c.server.promptSamples(p.c.ctx, source)
+			if err != nil {
+				got.err = &promptError{i, err}
+				break
+			}
+			got.clips = append(got.clips, clip)
+		}
+		p.fetched <- got
+	})
+}
+
+// cut stops at a slot.
+func (p *prompter) cut(slot int) {
+	p.c.mu.Lock()
+	defer p.c.mu.Unlock()
+	p.c.cutPrompt(p.entry, slot)
 }
 
 // promptLogs are the prompts as they stand at a position.

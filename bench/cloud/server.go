@@ -129,8 +129,7 @@ type Server struct {
 	calls         map[string]*Call      // by id; live ones, and the latest ended
 	tokens        map[string]*acsCall   // by incomingCallContext
 	graphCalls    map[string]*graphCall // live ones, by graphKey
-	recordings    map[string]recording
-	recordingIDs  []string // oldest first
+	recordings    latest[recording]
 	liveCalls     int
 	ended         []string // ids, oldest first
 	subscriptions map[string]*subscription
@@ -139,8 +138,7 @@ type Server struct {
 	invitees      map[string]Callee   // by raw id; set by the admin API
 	promptCache   map[string][]int16  // by playSourceCacheId
 	redirected    map[string]*acsCall // by incomingCallContext
-	takes         map[string]*recordingTake
-	takeIDs       []string // oldest first
+	takes         latest[*recordingTake]
 }
 
 type serverState int
@@ -190,7 +188,7 @@ func (s *Server) Start(ctx context.Context) error {
 	s.closing = make(chan struct{})
 	s.calls, s.tokens = map[string]*Call{}, map[string]*acsCall{}
 	s.subscriptions = map[string]*subscription{}
-	s.graphCalls, s.recordings = map[string]*graphCall{}, map[string]recording{}
+	s.graphCalls = map[string]*graphCall{}
 	s.changes.init(changesConfig{
 		ctx: s.ctx, wg: &s.wg, client: s.client, issuer: s.issuer, scaled: s.scaled, log: s.log,
 		insecure: s.Insecure, pascal: s.Profile == ProfileReal, fault: s.takeFault,

@@ -84,20 +84,29 @@ type callSource struct {
 	Identifier  *identifier `json:"identifier,omitempty"`
 }
 
-// decodeBody reads a request's JSON into v; an error names the field.
-func decodeBody(body []byte, v any) *refusal {
+// readJSON reads a request's JSON into v, or says how it is wrong, and which
+// field of it; that is empty if all of it has the wrong type.
+func readJSON(body []byte, v any) (field, wrong string) {
 	if len(body) == 0 {
-		return badArgument("body", "is empty")
+		return "body", "is empty"
 	}
 	err := json.Unmarshal(body, v)
 	var wrongType *json.UnmarshalTypeError
 	switch {
 	case err == nil:
-		return nil
+		return "", ""
 	case errors.As(err, &wrongType):
-		return badArgument(wrongType.Field, "is a JSON %s", wrongType.Value)
+		return wrongType.Field, "is a JSON " + wrongType.Value
 	}
-	return badArgument("body", "is not JSON: %v", err)
+	return "body", "is not JSON: " + err.Error()
+}
+
+// decodeBody reads a request's JSON into v; an error names the field.
+func decodeBody(body []byte, v any) *refusal {
+	if field, wrong := readJSON(body, v); wrong != "" {
+		return badArgument(field, "%s", wrong)
+	}
+	return nil
 }
 
 func parseCreate(version string, body []byte, insecure bool) (order, *refusal) {
