@@ -12,6 +12,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/mixminus/mixminus/engine/record"
 	"github.com/mixminus/mixminus/session"
 	"github.com/mixminus/mixminus/session/acs"
@@ -40,6 +41,7 @@ type serveFlags struct {
 	oidcURL, recordings, tokenFile string
 	audience                       []string
 	insecure, json, autoAnswer     bool
+	entra                          bool
 	config                         string
 	graph                          graphFlags
 }
@@ -87,6 +89,7 @@ Secrets come from the environment or from files:
 	fl.StringVar(&f.publicURL, "public-url", "", "how the cloud reaches this host (default: the listen address)")
 	fl.StringVar(&f.endpoint, "acs-endpoint", defaultEndpoint, "ACS resource")
 	fl.StringVar(&f.keyFile, "access-key-file", "", "file with the resource's access key")
+	fl.BoolVar(&f.entra, "acs-entra", false, "sign in at the resource with Entra ID instead of a key: by the AZURE_… variables, or this machine's managed identity")
 	fl.StringVar(&f.apiVersion, "api-version", acs.Version2026, "api-version of ACS: "+acs.Version2022+" or "+acs.Version2026)
 	fl.StringVar(&f.oidcURL, "oidc-url", acs.OpenIDURL, "OpenID configuration that tokens of callbacks and media are checked against")
 	fl.StringSliceVar(&f.audience, "audience", nil, "immutable id of the resource, which those tokens must be for")
@@ -224,20 +227,30 @@ func (f serveFlags) service(log *slog.Logger) (cfg serviceConfig, err error) {
 // be left out, by giving no key.
 func (f serveFlags) acs(optional bool, log *slog.Logger) (*acsConfig, error) {
 	key, err := secret(f.keyFile, envKey)
+	if f.entra {
+		key, err = "", nil
+	}
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("--access-key-file: %w", err)
-	case key == "" && optional:
+	case key == "" && optional && !f.entra:
 		return nil, nil
-	case key == "":
-		return nil, fmt.Errorf("no access key: set %s or --access-key-file, or give --graph-endpoint", envKey)
+	case key == "" && !f.entra:
+		return nil, fmt.Errorf("no access key: set %s or --access-key-file, or give --acs-entra or --graph-endpoint", envKey)
 	case !f.insecure && len(f.audience) == 0:
 		return nil, errors.New("no --audience: give the resource's immutable id, which tokens must be for; or --insecure for local work")
 	}
-	return &acsConfig{
+	c := &acsConfig{
 		client: acs.ClientConfig{Endpoint: f.endpoint, AccessKey: key, APIVersion: f.apiVersion, Insecure: f.insecure, Logger: log},
 		tokens: acs.VerifierConfig{OpenIDURL: f.oidcURL, Audience: f.audience, Logger: log},
-	}, nil
+	}
+	if f.entra {
+		// Found by the environment, as by the official clients' documents.
+		if c.client.Credential, err = azidentity.NewDefaultAzureCredential(nil); err != nil {
+			return nil, fmt.Errorf("--acs-entra: %w", err)
+		}
+	}
+	return c, nil
 }
 
 // recoverRecordings completes what an earlier run was interrupted in.
