@@ -58,7 +58,8 @@ posts notifications to /graph/callbacks, the calling webhook to register. Calls
 are driven by the control API under /v1 (mixminus call).
 
 Secrets come from the environment or from files:
-  ` + envKey + `       access key of the ACS resource, base64 (or --access-key-file)
+  ` + envKey + `       access key of the ACS resource, base64 (or --access-key-file,
+                         or none with --acs-entra)
   ` + envSecret + `  secret in the events URL (default: a new one at each start)
   ` + envToken + `         bearer token of the control API (or --token-file);
                          without one it answers this machine only
