@@ -284,6 +284,9 @@ type Notice struct {
 	// Code, SubCode and Message are the cloud's result information.
 	Code, SubCode int
 	Message       string
+	// Reason is the cloud's own word for why a stream is as it is (ACS:
+	// mediaStreamingStatusDetails, as streamConnectionInterrupted).
+	Reason string
 	// OperationContext is what the request that this answers carried.
 	OperationContext string
 	// Sequence orders the rosters of a call: one that is lower than the

@@ -231,6 +231,7 @@ func (c *Call) open() {
 			Contexts:      c.contexts,
 			OnUp:          func() { c.inbox.turn(+1, nil) },
 			OnDown:        func(err error) { c.inbox.turn(-1, err) },
+			OnTranscript:  c.tellTranscript,
 		})
 	}
 	if err != nil {

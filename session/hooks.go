@@ -6,6 +6,8 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+
+	"github.com/mixminus/mixminus/transport"
 )
 
 // ErrPanic: a callback of the app panicked; its call was hung up.
@@ -28,6 +30,7 @@ type hooks struct {
 	phase     []func(CallPhase)
 	lobby     []func(bool)
 	tone      []func(byte)
+	text      []func(transport.Transcript)
 	queue     []func()
 	running   bool
 	rosterDue bool // in queue
@@ -95,6 +98,15 @@ func (c *Call) OnTone(fn func(tone byte)) {
 	c.hooks.mu.Lock()
 	defer c.hooks.mu.Unlock()
 	c.hooks.tone = append(c.hooks.tone, fn)
+}
+
+// OnTranscript calls fn with what the cloud recognised of the call's speech,
+// where it was asked to transcribe to the address of the media (ACS). An app
+// that is slow misses what does not fit beside the notices that wait for it.
+func (c *Call) OnTranscript(fn func(transport.Transcript)) {
+	c.hooks.mu.Lock()
+	defer c.hooks.mu.Unlock()
+	c.hooks.text = append(c.hooks.text, fn)
 }
 
 // tell queues fn and sees that somebody calls it.
@@ -205,6 +217,20 @@ func (c *Call) tellTone(tone byte) {
 	c.tellBounded(func() {
 		for _, fn := range fns {
 			c.guard("OnTone", func() { fn(tone) })
+		}
+	})
+}
+
+// tellTranscript is called on the media's goroutine. Transcripts share the
+// bound of the notices.
+func (c *Call) tellTranscript(t transport.Transcript) {
+	fns := list(&c.hooks, &c.hooks.text)
+	if len(fns) == 0 {
+		return
+	}
+	c.tellBounded(func() {
+		for _, fn := range fns {
+			c.guard("OnTranscript", func() { fn(t) })
 		}
 	})
 }

@@ -261,7 +261,7 @@ func (m *machine) endBy(op string, n Notice) {
 }
 
 func (m *machine) errorOf(op string, n Notice) error {
-	return &Error{Cloud: m.cloud, Op: op, Status: n.Code, SubCode: n.SubCode, Message: n.Message}
+	return &Error{Cloud: m.cloud, Op: op, Status: n.Code, Code: n.Reason, SubCode: n.SubCode, Message: n.Message}
 }
 
 // turn notes whether media flows. The loss of a connection does not end the

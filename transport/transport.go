@@ -3,7 +3,11 @@
 // drivers are the packages below; none knows the state of a call.
 package transport
 
-import "github.com/mixminus/mixminus/engine"
+import (
+	"encoding/json"
+
+	"github.com/mixminus/mixminus/engine"
+)
 
 // Stream says how the audio of a leg travels.
 type Stream struct {
@@ -19,6 +23,27 @@ type Stream struct {
 	// called on the connection's goroutine and must not block.
 	OnUp   func()
 	OnDown func(err error)
+	// OnTranscript tells of what the cloud recognised, where it sends that
+	// on the connection. It is called as they are; nil ignores it.
+	OnTranscript func(Transcript)
+}
+
+// Transcript is a piece of speech in words, as a cloud recognised it.
+type Transcript struct {
+	// Speaker is the raw id of who said it, empty if that is not told.
+	Speaker string `json:"speaker,omitempty"`
+	Text    string `json:"text"`
+	// Locale that was spoken: "en-US"; empty if not told.
+	Locale string `json:"locale,omitempty"`
+	// Confidence is 0 to 1; 0 if none is told.
+	Confidence float64 `json:"confidence,omitempty"`
+	// Offset and Duration are in 100 ns, on a clock of the cloud's own.
+	Offset   int64 `json:"offset"`
+	Duration int64 `json:"duration"`
+	// Final: the text will not change. Others are what was understood so far.
+	Final bool `json:"final"`
+	// Raw is the cloud's own object, with the single words.
+	Raw json.RawMessage `json:"-"`
 }
 
 // Contexts name a leg's media in a media session configuration (the blob that

@@ -32,6 +32,7 @@ pointed at it, not only those of mixminus. Clients that refuse http find the
 same at the https addresses, certified by the authority in the CA file.`,
 		Example: `  mixminus emulate --insecure --access-key bG9jYWwtZW11bGF0b3Itc2VjcmV0 --events http://127.0.0.1:7070/events/SECRET
   mixminus emulate --insecure --graph-events http://127.0.0.1:7070/graph/callbacks
+  mixminus emulate --insecure --recordings . --dominant -1
   mixminus emulate ring --script three-speakers`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -55,6 +56,8 @@ same at the https addresses, certified by the authority in the CA file.`,
 	fl.StringVar(&app.Phone, "graph-phone", "", "telephone number of the instance, +14255550100 (default: none)")
 	fl.StringSliceVar(&app.Roles, "graph-roles", nil, "permissions of the application (default: all)")
 	fl.Float64Var(&e.Speed, "speed", 1, "how many times faster protocol timers run (ringing, keep-alive, subscriptions); never audio or tokens")
+	fl.StringVar(&e.RecordingDir, "recordings", "", "folder, which must be there, for what bots have the cloud record (default: in memory)")
+	fl.IntVar(&e.Dominant, "dominant", 0, "how many speakers an unmixed stream of ACS carries at most, the loudest ones; 0 means 4, as the cloud, negative all")
 	fl.BoolVar(&e.Insecure, "insecure", false, "accept http callbacks and ws media, which the cloud does not")
 	fl.BoolVar(&asJSON, "json", false, `print the addresses and ids below as one line of JSON when ready`)
 	cmd.AddCommand(ringCommand())

@@ -40,6 +40,7 @@ const (
 	testKey      = "bG9jYWwtZW11bGF0b3Itc2VjcmV0"
 	testResource = "11111111-2222-3333-4444-555555555555"
 	patience     = 20 * time.Second
+	tick         = 20 * time.Millisecond
 )
 
 // program is the command line as a process of its own.
@@ -118,6 +119,12 @@ type terminals struct {
 }
 
 func openTerminals(t *testing.T, bot string, more ...string) *terminals {
+	t.Helper()
+	return openTerminalsOf(t, bot, nil, more...)
+}
+
+// openTerminalsOf is openTerminals with more flags of emulate.
+func openTerminalsOf(t *testing.T, bot string, emulate []string, more ...string) *terminals {
 	x := &terminals{t: t, dir: t.TempDir()}
 	acs := freePort(t)
 	x.serveArgs = append([]string{
@@ -130,7 +137,9 @@ func openTerminals(t *testing.T, bot string, more ...string) *terminals {
 	require.True(t, strings.HasSuffix(urls["events"], "/events/a-fixed-secret"))
 	x.api.URL = urls["http"]
 	var cloudURLs map[string]string
-	x.emulate, cloudURLs = background(t, "emulate", "--insecure", "--listen", acs, "--admin", "127.0.0.1:0", "--resource-id", testResource, "--events", urls["events"])
+	x.emulate, cloudURLs = background(t, append([]string{
+		"emulate", "--insecure", "--listen", acs, "--admin", "127.0.0.1:0", "--resource-id", testResource, "--events", urls["events"],
+	}, emulate...)...)
 	require.Equal(t, testKey, cloudURLs["access_key"])
 	x.admin = cloudURLs["admin"]
 	return x

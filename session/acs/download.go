@@ -97,6 +97,12 @@ func (c *Client) fetch(ctx context.Context, op, method, location string, offset 
 		return resp, nil
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusOK {
+		return nil, &session.Error{
+			Cloud: c.config.Name, Op: op, Status: resp.StatusCode,
+			Message: fmt.Sprintf("asked from byte %d on, the host sends it from its beginning", offset),
+		}
+	}
 	return nil, c.fetchError(op, resp)
 }
 

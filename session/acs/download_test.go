@@ -43,11 +43,13 @@ func TestDownloadOfARecording(t *testing.T) {
 	require.EqualValues(t, 4, n)
 	_, err = c.DownloadRecording(t.Context(), location, -1, &b, 4)
 	require.ErrorContains(t, err, "offset")
+	_, err = c.DownloadRecording(t.Context(), location, 5, &b, 4)
+	require.ErrorContains(t, err, "from its beginning")
 	require.NoError(t, c.DeleteRecording(t.Context(), f.URL+"/v1/objects/a"))
 
 	got := f.requests()
-	require.Len(t, got, 4)
-	require.Equal(t, "DELETE", got[3].method)
+	require.Len(t, got, 5)
+	require.Equal(t, "DELETE", got[4].method)
 	key, err := base64.StdEncoding.DecodeString(testKey)
 	require.NoError(t, err)
 	for _, r := range got {

@@ -205,7 +205,7 @@ func (e *Event) Notice() session.Notice {
 	n := session.Notice{
 		Kind: eventOf(e.Type).kind, Type: e.Type, ID: e.ID, CallID: e.CallID, Time: e.Time,
 		Code: e.Result.Code, SubCode: e.Result.SubCode, Message: e.Result.Message,
-		OperationContext: e.OperationContext, Raw: e.Raw,
+		Reason: e.Media.Details, OperationContext: e.OperationContext, Raw: e.Raw,
 	}
 	switch n.Kind {
 	case session.EventParticipants:

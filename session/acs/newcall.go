@@ -1,9 +1,11 @@
 package acs
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 
 	"github.com/mixminus/mixminus/session"
 	"github.com/mixminus/mixminus/session/rest"
@@ -39,7 +41,8 @@ type CallOptions struct {
 type TranscriptionOptions struct {
 	// Locale that is spoken: "en-US".
 	Locale string `json:"locale"`
-	// TransportURL is where it goes, wss.
+	// TransportURL is where it goes, wss; empty means the media's own
+	// connection, from where Call.OnTranscript hears of it.
 	TransportURL string `json:"transportUrl,omitzero"`
 	// SpeechModel is the id of a custom model's endpoint.
 	SpeechModel string `json:"speechModelEndpointId,omitzero"`
@@ -89,6 +92,23 @@ func (c *Client) callOptions(o CallOptions) (wire callOptions, err error) {
 		wire.Transcription = &transcriptionRequest{"websocket", *t}
 	}
 	return wire, nil
+}
+
+// sharedSocket sends a transcription that names no address to that of the
+// media, which nobody knows before the request is made.
+func sharedSocket(body json.RawMessage, url string) (json.RawMessage, error) {
+	var told struct {
+		Options json.RawMessage `json:"transcriptionOptions"`
+	}
+	// A body that is no object is refused where it is spliced.
+	if url == "" || json.Unmarshal(body, &told) != nil || len(told.Options) == 0 || told.Options[0] != '{' || bytes.Count(body, told.Options) != 1 {
+		return body, nil
+	}
+	shared, err := rest.Splice(told.Options, []rest.Member{{Key: "transportUrl", Value: url}})
+	if err != nil {
+		return nil, fmt.Errorf("transcriptionOptions: %w", err)
+	}
+	return bytes.Replace(body, told.Options, shared, 1), nil
 }
 
 // NewCall builds the body of Create, or of session.Manager's, in the shape of

@@ -55,6 +55,10 @@ type Operations struct {
 	mu    sync.Mutex
 	seen  map[string]struct{} // ids of events that ended an operation
 	order []string            // of seen, oldest first
+	// invited are the operations of invitations by their ids, oldest first in
+	// invitations: an invitation that is taken back has no end of its own.
+	invited     map[string]ops.Key
+	invitations []string
 }
 
 // opID names an operation within its call. party is whom it is about, where
@@ -75,6 +79,11 @@ func (o *Operations) Complete(e Event) {
 	if _, again := o.seen[e.ID]; again && e.ID != "" {
 		return
 	}
+	if e.Name == CancelAddParticipantSucceeded {
+		if key, ok := o.invited[e.InvitationID]; ok && key.Call == e.CallID {
+			o.table.Complete(key, e)
+		}
+	}
 	for _, k := range kinds {
 		party := ""
 		if k == kindMove && len(e.Participants) > 0 {
@@ -85,6 +94,24 @@ func (o *Operations) Complete(e Event) {
 			return
 		}
 	}
+}
+
+// invite notes which operation an invitation is.
+func (o *Operations) invite(id string, key ops.Key) {
+	if id == "" {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.invited == nil {
+		o.invited = map[string]ops.Key{}
+	}
+	if len(o.invitations) >= maxSeenEnds {
+		delete(o.invited, o.invitations[0])
+		o.invitations = o.invitations[1:]
+	}
+	o.invited[id] = key
+	o.invitations = append(o.invitations, id)
 }
 
 func (o *Operations) remember(id string) {
@@ -136,7 +163,8 @@ func (o *Operation) Wait(ctx context.Context) (Event, error) {
 	if err != nil {
 		return Event{}, fmt.Errorf("acs: %s of call %s: %w", o.Name, o.CallID, err)
 	}
-	if !end.Name.failure() {
+	takenBack := o.Name == string(kindAdd) && end.Name == CancelAddParticipantSucceeded
+	if !end.Name.failure() && !takenBack {
 		return end, nil
 	}
 	return end, &session.Error{

@@ -9,6 +9,7 @@ import (
 	"net/url"
 
 	"github.com/mixminus/mixminus/session"
+	"github.com/mixminus/mixminus/session/ops"
 	"github.com/mixminus/mixminus/session/rest"
 )
 
@@ -144,7 +145,8 @@ func (h Headers) wire() *Headers {
 }
 
 // Invitation is a participant who was asked in. The operation ends with
-// AddParticipantSucceeded or Failed.
+// AddParticipantSucceeded or Failed; if it is taken back, it fails with the
+// CancelAddParticipantSucceeded that says so.
 type Invitation struct {
 	*Operation
 	// ID is for CancelAddParticipant; empty in Version2022.
@@ -180,6 +182,7 @@ func (c *Client) AddParticipant(ctx context.Context, callID string, a AddPartici
 	if err != nil {
 		return nil, err
 	}
+	c.config.Operations.invite(told.InvitationID, ops.Key{Call: callID, ID: opID(kindAdd, a.OperationContext, "")})
 	return &Invitation{o, told.InvitationID}, nil
 }
 

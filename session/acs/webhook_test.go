@@ -76,7 +76,7 @@ func TestCallbackSamples(t *testing.T) {
 		"media-streaming-started": {
 			Kind: session.EventMediaStarted, Type: "Microsoft.Communication.MediaStreamingStarted",
 			ID: "c3220fa3-79bd-473e-96a2-3ecb5be7d71f", CallID: "18dea47f", Time: at("2024-10-22T21:36:18.1234567Z"),
-			Code: 200, OperationContext: "startMediaStreamingContext",
+			Code: 200, Reason: "subscriptionStarted", OperationContext: "startMediaStreamingContext",
 		},
 	} {
 		w, sink := newTestWebhook(t, nil)

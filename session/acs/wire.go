@@ -164,6 +164,10 @@ func createBody(version string, body json.RawMessage, m session.MediaRequest) ([
 		}
 		add = append(add, rest.Member{Key: mediaKey(version), Value: media})
 	}
+	body, err := sharedSocket(body, m.URL)
+	if err != nil {
+		return nil, err
+	}
 	return rest.Splice(body, add)
 }
 
@@ -175,6 +179,10 @@ func answerBody(version string, in session.Incoming, m session.MediaRequest) ([]
 	told := m.Answer
 	if len(told) == 0 {
 		told = json.RawMessage("{}")
+	}
+	told, err := sharedSocket(told, m.URL)
+	if err != nil {
+		return nil, err
 	}
 	body, err := rest.Splice(told, []rest.Member{{Key: "incomingCallContext", Value: in.Context}})
 	if err != nil {

@@ -240,3 +240,26 @@ func TestSansIO(t *testing.T) {
 		}
 	}
 }
+
+// TestTranscriptionSharesTheSocket: a transcription that names no address goes
+// to the media's; one that names its own keeps it.
+func TestTranscriptionSharesTheSocket(t *testing.T) {
+	m := session.MediaRequest{URL: "wss://bot.example.com/media/x", Channels: engine.Mixed}
+	for _, tc := range []struct{ body, want string }{
+		{`{"transcriptionOptions":{"locale":"en-US"}}`, `{"locale":"en-US","transportUrl":"wss://bot.example.com/media/x"}`},
+		{`{"transcriptionOptions":{"locale":"en-US","transportUrl":"wss://other/"}}`, `{"locale":"en-US","transportUrl":"wss://other/"}`},
+	} {
+		created, err := createBody(Version2026, json.RawMessage(tc.body), m)
+		require.NoError(t, err)
+		m.Answer = json.RawMessage(tc.body)
+		answered, err := answerBody(Version2026, session.Incoming{Context: "c"}, m)
+		require.NoError(t, err)
+		for _, body := range [][]byte{created, answered} {
+			var told struct {
+				Options json.RawMessage `json:"transcriptionOptions"`
+			}
+			require.NoError(t, json.Unmarshal(body, &told))
+			require.JSONEq(t, tc.want, string(told.Options))
+		}
+	}
+}

@@ -51,6 +51,7 @@ type conn struct {
 	second int64   // of the rate limit
 	count  int
 	in24   map[*engine.Render]*downsampler
+	locale string // of the transcription, as last told
 
 	// Owned by the holder of the source's pump.
 	wbuf  []byte
@@ -251,6 +252,10 @@ func (c *conn) take(arrival int64) {
 			return
 		}
 		c.port.DTMF(tone, string(c.msg.Speaker))
+	case KindTranscriptionMetadata:
+		c.locale = parseLocale(c.msg.Raw)
+	case KindTranscription:
+		c.takeTranscript()
 	}
 }
 

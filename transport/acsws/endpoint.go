@@ -274,11 +274,12 @@ const (
 	connBadFormat
 	connTooManySpeakers
 	connBadTone
+	connBadTranscript
 	numConnReasons
 )
 
 var connReasons = [numConnReasons]string{
-	"not_text", "audio_before_metadata", "unsupported_format", "too_many_speakers", "bad_tone",
+	"not_text", "audio_before_metadata", "unsupported_format", "too_many_speakers", "bad_tone", "bad_transcript",
 }
 
 func reasonName(i int) string {
