@@ -76,6 +76,7 @@ var rooms = []room{
 
 	{"bench/signal/...", "codec/... engine/pcm bench/signal/...", "signals and detectors judge the product, so they share nothing with it"},
 	{"bench/netem", "", "an impaired network is arithmetic on packets"},
+	{"bench/netem/proxy", "bench/netem", "a proxy puts the network between two sockets and knows no packet"},
 	{"bench/cloud", "codec/... engine/pcm bench/signal/... bench/netem", "the emulator is written against the documents"},
 	{"bench/load", "codec/... bench/signal/... bench/netem bench/cloud", "load is the other side of the wire"},
 	{"bench/peers/...", "codec/... engine/pcm bench/...", "a peer is what a user would write or pick instead"},

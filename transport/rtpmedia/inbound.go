@@ -1,0 +1,387 @@
+package rtpmedia
+
+import (
+	"fmt"
+
+	"github.com/mixminus/mixminus/codec"
+	"github.com/mixminus/mixminus/codec/resample"
+	"github.com/mixminus/mixminus/engine/pcm"
+)
+
+// A ResettingDecoder can forget its stream for that of another sender. Inbound
+// asks it to, as it asks a codec.Concealer to conceal and a codec.FECDecoder
+// for copies of what was lost.
+type ResettingDecoder interface {
+	Reset()
+}
+
+const (
+	longestPacket = 120 // ms, of Opus
+	// concealFor ms is how long a decoder may make audio up by itself: longer
+	// than opus is silent (400 ms) when it sends nothing but now and then a
+	// packet of background noise.
+	concealFor = 1000
+	// quantum is what a decoder makes up in whole numbers of, in 1/400 s.
+	quantum = pcm.SampleRate / 400
+
+	typeNoise = 13 // static payload type of comfort noise (RFC 3551, section 6)
+)
+
+// InboundConfig says what a stream carries.
+type InboundConfig struct {
+	Codec codec.Codec
+	// PayloadType of the codec in this session, 0 to 127.
+	PayloadType uint8
+	// EventType of telephone events, on the codec's clock; 0: none are taken.
+	EventType uint8
+	// NoiseType of comfort noise; 0 means the static type, 13.
+	NoiseType uint8
+	Jitter    JitterConfig
+	// Bare leaves silence where audio was lost. It is for comparisons.
+	Bare bool
+}
+
+// Inbound is one received stream: packets in, 20 ms frames out. Its decoder,
+// buffer and concealment are its own; about 35 kB in all, and what the decoder
+// needs.
+type Inbound struct {
+	cfg       InboundConfig
+	jitter    *Jitter
+	reception *Reception
+	tones     Tones
+	decoder   codec.Decoder
+	resampler *resample.Resampler // nil at 16 kHz
+	conceal   *Concealer
+	stretch   stretcher
+	hiss      hiss
+
+	raw     []int16 // decoded, at the codec's rate
+	fifo    []int16 // storage of what is decoded and not yet handed out ...
+	from    int     // ... fifo[from:to]
+	to      int
+	heard   bool  // audio was played
+	intact  bool  // and nothing made up since
+	guessed int   // samples that the decoder made up in a row
+	behind  int64 // samples by which the queue's first lags its timestamp, smoothed
+	made    Frame
+	n       InboundStats
+}
+
+// Frame says what the samples are that Pull returned.
+type Frame struct {
+	// Voice: some were decoded from packets.
+	Voice bool
+	// Concealed: some were made up for packets that were lost or late.
+	Concealed bool
+	// Begun is false as long as nothing was ever played.
+	Begun bool
+}
+
+// Silent reports whether the frame holds nothing that the sender sent, nor
+// what stands for it: it is silence or comfort noise.
+func (f Frame) Silent() bool { return !f.Voice && !f.Concealed }
+
+// InboundStats count what happens to a stream beside its buffer.
+type InboundStats struct {
+	Jitter JitterStats `json:"jitter"`
+	Tones  TonesStats  `json:"tones"`
+	// WrongType packets had a payload type that was not agreed on.
+	WrongType int64 `json:"wrong_type"`
+	// Undecodable packets gave no samples. They are concealed.
+	Undecodable int64 `json:"undecodable"`
+	// Recovered packets were lost and decoded from the next one (FEC).
+	Recovered int64 `json:"recovered"`
+	// Frames that were pulled; Concealed ones hold something made up.
+	Frames    int64 `json:"frames"`
+	Concealed int64 `json:"concealed"`
+	// Shrunk and Grown samples, by which the delay was changed, and how often.
+	Shrunk  int64 `json:"shrunk"`
+	Shrinks int64 `json:"shrinks"`
+	Grown   int64 `json:"grown"`
+	Grows   int64 `json:"grows"`
+	// Delay in ns from the arrival of the fastest packets to their being
+	// pulled.
+	Delay int64 `json:"delay_ns"`
+	// NetworkJitter in ns (RFC 3550, section 6.4.1).
+	NetworkJitter int64 `json:"network_jitter_ns"`
+	// NetworkLost packets, as reports count them.
+	NetworkLost int64 `json:"network_lost"`
+}
+
+// NewInbound returns a stream. It fails if the codec's rates cannot be
+// converted to 16 kHz.
+func NewInbound(cfg InboundConfig) (*Inbound, error) {
+	c := cfg.Codec
+	if c.NewDecoder == nil || c.ClockRate <= 0 || c.SampleRate < 1000 || cfg.PayloadType > 127 {
+		return nil, fmt.Errorf("rtpmedia: codec %q with a clock of %d Hz as payload type %d cannot be received", c.Name, c.ClockRate, cfg.PayloadType)
+	}
+	if cfg.NoiseType == 0 {
+		cfg.NoiseType = typeNoise
+	}
+	in := &Inbound{
+		cfg: cfg, jitter: NewJitter(c.ClockRate, cfg.Jitter), reception: NewReception(c.ClockRate),
+		decoder: c.NewDecoder(), conceal: NewConcealer(c.SampleRate),
+		raw:  make([]int16, 2*c.SampleRate*longestPacket/1000),
+		fifo: make([]int16, fifoSize),
+	}
+	if c.SampleRate != pcm.SampleRate {
+		r, err := resample.New(c.SampleRate, pcm.SampleRate)
+		if err != nil {
+			return nil, fmt.Errorf("rtpmedia: codec %s: %w", c.Name, err)
+		}
+		in.resampler = r
+	}
+	return in, nil
+}
+
+// fifoSize holds two of the longest packets, two frames, and what is grown.
+const fifoSize = 2*pcm.SampleRate*longestPacket/1000 + 2*pcm.FrameSamples + periodMax
+
+// Push takes a packet that came at now. If it is the first to tell of a
+// pressed key, it returns that.
+func (in *Inbound) Push(now int64, p *Packet) (key byte, pressed bool) {
+	content := Audio
+	switch p.PayloadType {
+	case in.cfg.PayloadType:
+	case in.cfg.NoiseType:
+		content = Noise
+	case in.cfg.EventType:
+		content = NoAudio
+	default:
+		in.n.WrongType++
+		return 0, false
+	}
+	restarts := in.jitter.n.restarts
+	in.jitter.Push(now, p, content)
+	if restarts != in.jitter.n.restarts {
+		in.tones.Reset()
+		if d, ok := in.decoder.(ResettingDecoder); ok {
+			d.Reset()
+		}
+	}
+	if p.SSRC != in.jitter.ssrc {
+		return 0, false // not of this stream, or not yet
+	}
+	in.reception.Take(now, p)
+	if content == NoAudio {
+		return in.tones.Take(p)
+	}
+	return 0, false
+}
+
+// Pull fills dst with the next 20 ms. It is to be called every 20 ms, at now.
+func (in *Inbound) Pull(now int64, dst *[pcm.FrameSamples]int16) Frame {
+	in.made = Frame{}
+	in.supply(now)
+	in.adapt()
+	in.supply(now)
+	copy(dst[:], in.fifo[in.from:])
+	in.from += pcm.FrameSamples
+	if in.intact {
+		in.stretch.hear(dst[:])
+	}
+	in.made.Begun = in.heard
+	in.n.Frames++
+	if in.made.Concealed {
+		in.n.Concealed++
+	}
+	return in.made
+}
+
+// have returns how many samples are ready.
+func (in *Inbound) have() int { return in.to - in.from }
+
+// supply sees to it that a frame is ready.
+func (in *Inbound) supply(now int64) {
+	for in.have() < pcm.FrameSamples {
+		in.more(now)
+	}
+}
+
+// more takes what comes next from the buffer.
+func (in *Inbound) more(now int64) {
+	missing := pcm.FrameSamples - in.have()
+	want := ticksOf((missing+quantum-1)/quantum*quantum, in.cfg.Codec.ClockRate)
+	in.put(now, in.jitter.Pop(now, want))
+}
+
+// put puts an item into the queue.
+func (in *Inbound) put(now int64, it Item) {
+	n := in.samples(it.Ticks)
+	if it.Jump && in.heard {
+		in.conceal.Fill(nil)
+	}
+	switch it.Kind {
+	case Play:
+		in.play(it, 0)
+	case Comfort:
+		in.hiss.set(it.Payload)
+	case Lost:
+		in.hiss.on = false
+		in.made.Concealed = true
+		in.lost(now, n, it.Payload)
+	case Dry:
+		in.made.Concealed = in.made.Concealed || in.heard && !in.hiss.on && !in.conceal.Spent()
+		in.fill(n)
+	default:
+		in.fill(n)
+	}
+}
+
+// samples of the codec last as long as ticks of its clock.
+func (in *Inbound) samples(ticks int) int {
+	return ticks * in.cfg.Codec.SampleRate / in.cfg.Codec.ClockRate
+}
+
+// play decodes a packet. gap samples before it are to be made up.
+func (in *Inbound) play(it Item, gap int) {
+	c := in.cfg.Codec
+	n := in.decoder.Decode(in.raw[gap:], it.Payload)
+	if n == 0 {
+		in.n.Undecodable++
+		in.made.Concealed = true
+		in.fill(gap + in.samples(int(in.jitter.last)))
+		return
+	}
+	in.jitter.Advance(n * c.ClockRate / c.SampleRate)
+	in.lag(it.Offset*pcm.SampleRate/int64(c.ClockRate) + int64(in.have()))
+	in.made.Voice, in.heard, in.intact = true, true, gap == 0
+	in.hiss.on, in.guessed = false, 0
+	x := in.raw[:gap+n]
+	if !in.cfg.Bare {
+		if gap > 0 {
+			in.conceal.Bridge(x[:gap], x[gap:])
+		}
+		in.conceal.Good(x[gap:])
+	}
+	in.take(x)
+}
+
+// lost makes up n samples for a packet. next is the payload of the one behind,
+// if that is there: it is taken ahead of its turn, since it may hold a copy, or
+// else the gap is made up from both sides.
+func (in *Inbound) lost(now int64, n int, next []byte) {
+	if next == nil || in.cfg.Bare || !in.heard || n > len(in.raw)/2 {
+		in.fill(n)
+		return
+	}
+	if d, ok := in.decoder.(codec.FECDecoder); ok {
+		if got := d.DecodeFEC(in.raw[:n], next); got > 0 {
+			in.n.Recovered++
+			in.intact, in.guessed = false, 0
+			in.recovered(n, got)
+			return
+		}
+	}
+	if _, ok := in.decoder.(codec.Concealer); ok {
+		in.fill(n)
+		return
+	}
+	turn := now + in.jitter.t.rate.nanos(int64(n*in.cfg.Codec.ClockRate/in.cfg.Codec.SampleRate))
+	switch it := in.jitter.Pop(turn, 0); {
+	case it.Kind == Play && !it.Jump:
+		in.play(it, n)
+	default:
+		in.fill(n)
+		in.put(turn, it)
+	}
+}
+
+// recovered puts n samples into the queue whose last ones, in raw, are a copy
+// of what was lost.
+func (in *Inbound) recovered(n, got int) {
+	x := in.raw[:n]
+	if got < n {
+		copy(x[n-got:], x[:got])
+		in.conceal.Fill(x[:n-got])
+	}
+	in.conceal.Good(x[n-got:])
+	in.take(x)
+}
+
+// fill makes up n samples.
+func (in *Inbound) fill(n int) {
+	in.intact = false
+	for n > 0 {
+		part := min(n, len(in.raw))
+		n -= part
+		in.fillPart(in.raw[:part])
+	}
+}
+
+func (in *Inbound) fillPart(x []int16) {
+	d, able := in.decoder.(codec.Concealer)
+	switch {
+	case !in.heard || in.cfg.Bare:
+		clear(x)
+	case in.hiss.on:
+		in.hiss.fill(x)
+		in.conceal.Good(x)
+	case able && in.guessed < concealFor*in.cfg.Codec.SampleRate/1000:
+		got := d.Conceal(x)
+		in.guessed += got
+		in.conceal.Good(x[:got])
+		if got < len(x) {
+			in.conceal.Fill(x[got:])
+		}
+	default:
+		in.conceal.Fill(x)
+	}
+	in.take(x)
+}
+
+// take puts samples of the codec into the queue, at 16 kHz.
+func (in *Inbound) take(x []int16) {
+	if in.resampler == nil {
+		copy(in.room(len(x)), x)
+		return
+	}
+	in.resampler.Process(in.room(in.resampler.Size(len(x))), x)
+}
+
+// room returns the place of the next n samples of the queue.
+func (in *Inbound) room(n int) []int16 {
+	if in.to+n+periodMax > len(in.fifo) {
+		copy(in.fifo, in.fifo[in.from:in.to])
+		in.from, in.to = 0, in.have()
+	}
+	n = min(n, len(in.fifo)-in.to)
+	in.to += n
+	return in.fifo[in.to-n : in.to]
+}
+
+// Delay returns the time from the arrival of the fastest packets to their
+// being pulled, in ns.
+func (in *Inbound) Delay() int64 {
+	if !in.heard {
+		return 0
+	}
+	fastest := in.jitter.t.fastest * pcm.SampleRate / int64(in.cfg.Codec.ClockRate)
+	return int64(pcm.Duration(in.behind - fastest))
+}
+
+// Reception is what reports tell of the stream.
+func (in *Inbound) Reception() *Reception { return in.reception }
+
+// Tones are the telephone events of the stream.
+func (in *Inbound) Tones() *Tones { return &in.tones }
+
+// Stats returns the counters.
+func (in *Inbound) Stats() InboundStats {
+	s := in.n
+	s.Jitter, s.Tones = in.jitter.Stats(), in.tones.Stats()
+	s.Delay = in.Delay()
+	s.NetworkJitter, s.NetworkLost = in.reception.Jitter(), in.reception.Lost()
+	return s
+}
+
+// String tells what the stream is made of.
+func (in *Inbound) String() string {
+	c := in.cfg.Codec
+	s := fmt.Sprintf("RTP(%d) -> Jitter(%d..%d ms) -> %s/%d", in.cfg.PayloadType,
+		in.jitter.t.rate.nanos(in.jitter.t.lower)/1e6, in.jitter.t.rate.nanos(in.jitter.t.upper)/1e6, c.Name, c.ClockRate)
+	if in.resampler != nil {
+		s += fmt.Sprintf(" -> Resample(%d)", c.SampleRate)
+	}
+	return s + " -> PCM16K"
+}
