@@ -104,7 +104,8 @@ func TestLobby(t *testing.T) {
 		require.Len(t, b.do("GET", root+"/participants", "").body["value"], 4)
 		b.finish(call)
 	}
-	b := newGraphBot(t, &Server{Speed: 20000, OnCreate: func(Dialled) Callee { return Callee{Script: quietScript(1), Lobby: true} }})
+	// 30 min in the lobby are 1.8 s; without keepAlive it would end after 2.7 s.
+	b := newGraphBot(t, &Server{Speed: 1000, OnCreate: func(Dialled) Callee { return Callee{Script: quietScript(1), Lobby: true} }})
 	call, _ := b.meet(serviceHosted, "")
 	notes := b.expect("terminating", "terminated")
 	info := notes[1].data()["resultInfo"].(map[string]any)
