@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Enum is a value of one of Graph's enumerations. Decoding turns the first
@@ -30,7 +32,8 @@ func enumOf(s string) Enum {
 	if s == "" {
 		return ""
 	}
-	return Enum(strings.ToLower(s[:1]) + s[1:])
+	first, size := utf8.DecodeRuneInString(s)
+	return Enum(string(unicode.ToLower(first)) + s[size:])
 }
 
 // is compares without regard to case.
