@@ -3,10 +3,6 @@ package acs
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"maps"
-	"slices"
-	"strings"
 
 	"github.com/mixminus/mixminus/session"
 	"github.com/mixminus/mixminus/session/rest"
@@ -92,54 +88,32 @@ type ActionResult struct {
 	Keys        string       `json:"keys,omitempty"`
 }
 
-// actor does one action.
-type actor func(ctx context.Context, c *Client, callID string, body json.RawMessage) (ActionResult, error)
-
-// reading is an actor whose body is a B.
-func reading[B any](do func(ctx context.Context, c *Client, callID string, b B) (ActionResult, error)) actor {
-	return func(ctx context.Context, c *Client, callID string, body json.RawMessage) (ActionResult, error) {
-		var b B
-		if err := rest.Strict(body, &b); err != nil {
-			return ActionResult{}, err
-		}
-		return do(ctx, c, callID, b)
-	}
-}
-
 // Actions implements session.Actor.
-func (c *Client) Actions() []string { return slices.Sorted(maps.Keys(actors)) }
+func (c *Client) Actions() []string { return actions.Names() }
 
 // Act implements session.Actor. The result is an ActionResult.
 func (c *Client) Act(ctx context.Context, callID, action string, body json.RawMessage) (json.RawMessage, error) {
-	do := actors[action]
-	if do == nil {
-		return nil, fmt.Errorf("%w %q: want one of %s", session.ErrUnknownAction, rest.Clip(action), strings.Join(c.Actions(), ", "))
-	}
-	result, err := do(ctx, c, callID, body)
-	if err != nil {
-		return nil, err
-	}
-	return rest.Marshal(result)
+	return actions.Do(ctx, c, callID, action, body)
 }
 
-var actors = map[string]actor{
-	session.ActionPlay:     reading(actPlay),
-	session.ActionCancel:   reading(actCancel),
-	session.ActionDTMF:     reading(actDTMF),
-	session.ActionAdd:      reading(actAdd),
-	session.ActionRemove:   reading(actRemove),
-	session.ActionMute:     reading(actMute),
-	session.ActionTransfer: reading(actTransfer),
-	ActionStreamStart:      reading(actStream((*Client).StartMediaStreaming)),
-	ActionStreamStop:       reading(actStream((*Client).StopMediaStreaming)),
-	ActionTranscribeStart:  reading(actTranscribe((*Client).StartTranscription)),
-	ActionTranscribe:       reading(actTranscribe((*Client).UpdateTranscription)),
-	ActionTranscribeStop:   reading(actStream((*Client).StopTranscription)),
-	ActionHold:             reading(actHold),
-	ActionUnhold:           reading(actParty((*Client).Unhold)),
-	ActionListenStart:      reading(actParty((*Client).StartContinuousDTMF)),
-	ActionListenStop:       reading(actListenStop),
-	ActionRecognize:        reading(actRecognize),
-	ActionMove:             reading(actMove),
-	ActionCancelAdd:        reading(actCancelAdd),
+var actions = rest.Acts[*Client]{
+	session.ActionPlay:     rest.ActOf(actPlay),
+	session.ActionCancel:   rest.ActOf(actCancel),
+	session.ActionDTMF:     rest.ActOf(actDTMF),
+	session.ActionAdd:      rest.ActOf(actAdd),
+	session.ActionRemove:   rest.ActOf(actRemove),
+	session.ActionMute:     rest.ActOf(actMute),
+	session.ActionTransfer: rest.ActOf(actTransfer),
+	ActionStreamStart:      rest.ActOf(actStream((*Client).StartMediaStreaming)),
+	ActionStreamStop:       rest.ActOf(actStream((*Client).StopMediaStreaming)),
+	ActionTranscribeStart:  rest.ActOf(actTranscribe((*Client).StartTranscription)),
+	ActionTranscribe:       rest.ActOf(actTranscribe((*Client).UpdateTranscription)),
+	ActionTranscribeStop:   rest.ActOf(actStream((*Client).StopTranscription)),
+	ActionHold:             rest.ActOf(actHold),
+	ActionUnhold:           rest.ActOf(actParty((*Client).Unhold)),
+	ActionListenStart:      rest.ActOf(actParty((*Client).StartContinuousDTMF)),
+	ActionListenStop:       rest.ActOf(actListenStop),
+	ActionRecognize:        rest.ActOf(actRecognize),
+	ActionMove:             rest.ActOf(actMove),
+	ActionCancelAdd:        rest.ActOf(actCancelAdd),
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/mixminus/mixminus/session"
@@ -20,47 +18,25 @@ const (
 	ActionUnmuteSelf = "unmute-self"
 )
 
-// actor does one action.
-type actor func(ctx context.Context, c *Client, callID string, body json.RawMessage) (session.ActionResult, error)
-
-// reading is an actor whose body is a B.
-func reading[B any](do func(ctx context.Context, c *Client, callID string, b B) (session.ActionResult, error)) actor {
-	return func(ctx context.Context, c *Client, callID string, body json.RawMessage) (session.ActionResult, error) {
-		var b B
-		if err := rest.Strict(body, &b); err != nil {
-			return session.ActionResult{}, err
-		}
-		return do(ctx, c, callID, b)
-	}
-}
-
-var actors = map[string]actor{
-	session.ActionPlay:     reading(actPlay),
-	session.ActionCancel:   reading(actCancel),
-	session.ActionDTMF:     reading(actDTMF),
-	session.ActionAdd:      reading(actAdd),
-	session.ActionRemove:   reading(actRemove),
-	session.ActionMute:     reading(actMute),
-	session.ActionTransfer: reading(actTransfer),
-	ActionMuteSelf:         reading(actSelf((*Client).Mute)),
-	ActionUnmuteSelf:       reading(actSelf((*Client).Unmute)),
+var actions = rest.Acts[*Client]{
+	session.ActionPlay:     rest.ActOf(actPlay),
+	session.ActionCancel:   rest.ActOf(actCancel),
+	session.ActionDTMF:     rest.ActOf(actDTMF),
+	session.ActionAdd:      rest.ActOf(actAdd),
+	session.ActionRemove:   rest.ActOf(actRemove),
+	session.ActionMute:     rest.ActOf(actMute),
+	session.ActionTransfer: rest.ActOf(actTransfer),
+	ActionMuteSelf:         rest.ActOf(actSelf((*Client).Mute)),
+	ActionUnmuteSelf:       rest.ActOf(actSelf((*Client).Unmute)),
 }
 
 // Actions implements session.Actor.
-func (c *Client) Actions() []string { return slices.Sorted(maps.Keys(actors)) }
+func (c *Client) Actions() []string { return actions.Names() }
 
 // Act implements session.Actor. The result is a session.ActionResult, whose End
 // is a commsOperation.
 func (c *Client) Act(ctx context.Context, callID, action string, body json.RawMessage) (json.RawMessage, error) {
-	do := actors[action]
-	if do == nil {
-		return nil, fmt.Errorf("%w %q: want one of %s", session.ErrUnknownAction, rest.Clip(action), strings.Join(c.Actions(), ", "))
-	}
-	result, err := do(ctx, c, callID, body)
-	if err != nil {
-		return nil, err
-	}
-	return rest.Marshal(result)
+	return actions.Do(ctx, c, callID, action, body)
 }
 
 // await is the end of an action that goes on: it waits if it is asked to.
