@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -237,7 +236,7 @@ func (c *acsCall) streaming(r streamReport) {
 		data.MediaStreamingUpdate.MediaStreamingStatusDetails = failureDetails(status, "streamConnectionInterrupted")
 	}
 	data.ResultInformation = &result
-	data.MediaStreamingUpdate.MediaStreamingStatus = strings.ToLower(event[:1]) + event[1:]
+	data.MediaStreamingUpdate.MediaStreamingStatus = lowerFirst(event)
 	c.emit(event, data, c.wish.uri)
 }
 

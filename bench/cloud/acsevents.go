@@ -132,7 +132,7 @@ func (c *acsCall) event(name string, data eventData, now time.Time) cloudEvent {
 		// The service of 2022 put the event's name behind the path, and in
 		// the data.
 		path += "/" + spelled
-		data.Type = strings.ToLower(spelled[:1]) + spelled[1:]
+		data.Type = lowerFirst(spelled)
 	} else {
 		data.EventSource = path
 	}
@@ -167,3 +167,6 @@ func (c *acsCall) tell(name string, op opModel, result Result, data eventData) {
 	data.OperationContext, data.ResultInformation = op.OperationContext, &result
 	c.emit(name, data, op.OperationCallbackURI)
 }
+
+// lowerFirst is an event's name as members of events spell it.
+func lowerFirst(event string) string { return strings.ToLower(event[:1]) + event[1:] }

@@ -250,7 +250,7 @@ func (c *acsCall) loseTranscription(details string) {
 
 func (c *acsCall) tellTranscription(event, details string, op opModel, result Result) {
 	c.tell(event, op, result, eventData{TranscriptionUpdate: &transcriptionUpdate{
-		TranscriptionStatus: strings.ToLower(event[:1]) + event[1:], TranscriptionStatusDetails: details,
+		TranscriptionStatus: lowerFirst(event), TranscriptionStatusDetails: details,
 	}})
 }
 
