@@ -209,6 +209,7 @@ func TestUpdateAndReauthorize(t *testing.T) {
 		require.Equal(t, "second", v["encryptionCertificateId"])
 		status, v = b.do("PATCH", "/"+id, map[string]any{"notificationUrl": "https://bot.test/other"})
 		require.Equal(t, 200, status, v)
+		synctest.Wait() // what the hour brought about is posted, and left aside
 		b.posts()
 		b.c.event(meetingOf(changeMeeting), MeetingCallEvent{Type: CallStarted})
 		synctest.Wait()
