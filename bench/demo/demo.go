@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -99,6 +100,15 @@ func (d *Demo) OnRecording(c *session.Call, rec *record.Recording) {
 			w.rec = rec
 		}
 	}
+}
+
+// recorded says whether the recording of a call has begun.
+func (d *Demo) recorded(c *session.Call) bool {
+	return slices.ContainsFunc(d.calls(), func(w *watched) bool {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return w.call == c && w.rec != nil
+	})
 }
 
 func (d *Demo) calls() []*watched {

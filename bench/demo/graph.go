@@ -76,6 +76,11 @@ func (d *Demo) waitInLobby(ctx context.Context, c *session.Call, call *cloud.Cal
 	}
 	up, _ := c.Media()
 	seen := &lobby{alone: len(c.Participants()) == 1, silent: !up}
+	// Graph answers updateRecordingStatus in its own time. What the bot says
+	// before is not recorded, and the verdict asks for the whole call.
+	if err := until(ctx, "the recording to begin", func() bool { return d.recorded(c) }); err != nil {
+		return err
+	}
 	call.Admit()
 	if err := until(ctx, "being admitted", func() bool { return !c.InLobby() }); err != nil {
 		return err
