@@ -18,18 +18,18 @@ type pacer struct {
 	ended chan struct{}
 	bell  chan struct{}
 
-	// armed counts the armed sources of each phase, at least, and rooms the
-	// rooms, which are always.
-	armed [phases]atomic.Int64
-	rooms [phases]atomic.Int64
+	// armed counts the armed sources of each phase, at least, and beating the
+	// beats, which always are.
+	armed   [phases]atomic.Int64
+	beating [phases]atomic.Int64
 
 	// Guarded by mu.
 	mu      sync.Mutex
 	started bool
 	closed  bool
-	next    int // phase of the next source
+	next    int // phase of the next source or beat
 	sources [phases][]*Source
-	mixing  [phases][]*Room
+	beats   [phases][]*Beat
 }
 
 func newPacer() *pacer {
@@ -62,10 +62,7 @@ func (p *pacer) add(s *Source) int32 {
 	if p.closed || s.closed.Load() {
 		return -1
 	}
-	if !p.started {
-		p.started = true
-		go p.run()
-	}
+	p.start()
 	phase := p.next
 	p.next = (p.next + 1) % phases
 	p.sources[phase] = append(p.sources[phase], s)
@@ -73,36 +70,11 @@ func (p *pacer) add(s *Source) int32 {
 	return int32(phase)
 }
 
-// addRoom puts a room on the schedule; false if the pacer is closed.
-func (p *pacer) addRoom(r *Room) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
-		return false
-	}
+// start runs the pacer, if it does not yet. Guarded by mu.
+func (p *pacer) start() {
 	if !p.started {
 		p.started = true
 		go p.run()
-	}
-	phase := p.next
-	p.next = (p.next + 1) % phases
-	p.mixing[phase] = append(p.mixing[phase], r)
-	p.rooms[phase].Add(1)
-	select {
-	case p.bell <- struct{}{}:
-	default:
-	}
-	return true
-}
-
-func (p *pacer) dropRoom(r *Room) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for phase := range p.mixing {
-		if i := slices.Index(p.mixing[phase], r); i >= 0 {
-			p.mixing[phase] = slices.Delete(p.mixing[phase], i, i+1)
-			p.rooms[phase].Add(-1)
-		}
 	}
 }
 
@@ -133,10 +105,11 @@ func (p *pacer) close() {
 		<-p.ended
 	}
 	p.mu.Lock()
-	rooms := slices.Concat(p.mixing[:]...)
+	left := slices.Concat(p.beats[:]...)
 	p.mu.Unlock()
-	for _, r := range rooms {
-		r.end()
+	for _, b := range left {
+		b.Stop()
+		b.closed()
 	}
 }
 
@@ -147,7 +120,7 @@ func (p *pacer) run() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	var due []*Source
-	var mixing []*Room
+	var beats []*Beat
 	turn := Now()/phaseNanos + 1
 	for {
 		at, ok := p.nextTurn(turn)
@@ -165,7 +138,12 @@ func (p *pacer) run() {
 			return
 		default:
 		}
-		if now := Now(); at*phaseNanos-now > nap {
+		now := Now()
+		if now-at*phaseNanos > suspended {
+			turn = now / phaseNanos // the machine slept; nobody wants those turns
+			continue
+		}
+		if at*phaseNanos-now > nap {
 			// Not in one go: a source may be armed whose turn is earlier.
 			sleepUntil(now + nap)
 			turn = min(at, max(turn, Now()/phaseNanos+1))
@@ -180,10 +158,12 @@ func (p *pacer) run() {
 			s.run()
 			s.fireMarks(Now())
 		}
-		mixing = p.collectRooms(int(at%phases), mixing[:0])
-		for i, r := range mixing {
-			mixing[i] = nil
-			r.tick()
+		beats = p.collectBeats(int(at%phases), beats[:0])
+		for i, b := range beats {
+			beats[i] = nil
+			if !b.stopped.Load() {
+				b.turn()
+			}
 		}
 	}
 }
@@ -191,12 +171,14 @@ func (p *pacer) run() {
 const (
 	phaseNanos = slotNanos / phases
 	nap        = slotNanos / 4
+	// suspended is how late a turn may be and still be made up for.
+	suspended = 50 * slotNanos
 )
 
-// nextTurn returns the first turn from turn on that has a source or a room.
+// nextTurn returns the first turn from turn on that has a source or a beat.
 func (p *pacer) nextTurn(turn int64) (int64, bool) {
 	for i := range int64(phases) {
-		if at := (turn + i) % phases; p.armed[at].Load() > 0 || p.rooms[at].Load() > 0 {
+		if at := (turn + i) % phases; p.armed[at].Load() > 0 || p.beating[at].Load() > 0 {
 			return turn + i, true
 		}
 	}
@@ -216,13 +198,4 @@ func (p *pacer) collect(phase int, due []*Source) []*Source {
 		}
 	}
 	return due
-}
-
-func (p *pacer) collectRooms(phase int, due []*Room) []*Room {
-	if p.rooms[phase].Load() == 0 {
-		return due
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return append(due, p.mixing[phase]...)
 }

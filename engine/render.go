@@ -38,7 +38,7 @@ type Render struct {
 
 // renderCounters have one writer, the producing goroutine.
 type renderCounters struct {
-	frames, silent, lost, dtx, clockFree, padded, deviation atomic.Int64
+	frames, silent, concealed, lost, network, late, dtx, clockFree, padded, deviation atomic.Int64
 }
 
 // RenderStats counts a render context's frames of 20 ms.
@@ -49,8 +49,13 @@ type RenderStats struct {
 	Frames int64 `json:"frames"`
 	// Silent frames of these, by the sender's own word.
 	Silent int64 `json:"silent"`
-	// Lost slots: due between two connections.
+	// Concealed frames of these: a part was made up for what did not come in
+	// time.
+	Concealed int64 `json:"concealed"`
+	// Lost slots: due between two connections; where packets are numbered,
+	// also those that the network lost. Late ones came after their time.
 	Lost int64 `json:"lost"`
+	Late int64 `json:"late"`
 	// DTX slots: not sent by the sender's choice.
 	DTX int64 `json:"dtx"`
 	// ClockFree chunks had no usable timestamp and were counted on.
@@ -121,7 +126,7 @@ func (r *Render) Stats() RenderStats {
 	s := RenderStats{
 		Speaker: r.speaker, RawID: r.rawID,
 		Frames: r.n.frames.Load(), Silent: r.n.silent.Load(),
-		Lost: r.n.lost.Load(), DTX: r.n.dtx.Load(),
+		Concealed: r.n.concealed.Load(), Lost: r.n.lost.Load() + r.n.network.Load(), Late: r.n.late.Load(), DTX: r.n.dtx.Load(),
 		ClockFree: r.n.clockFree.Load(), Padded: r.n.padded.Load(),
 		MaxDeviation: r.n.deviation.Load(),
 	}
@@ -141,6 +146,8 @@ type Chunk struct {
 	Arrival int64
 	// Silent: the sender declared the chunk silent.
 	Silent bool
+	// Concealed: a part of it was made up.
+	Concealed bool
 }
 
 // Slot returns the frame into which the next 20 ms may be decoded directly,
@@ -168,6 +175,18 @@ func (r *Render) Commit(c Chunk) {
 	r.emit(r.slot, c, r.direct)
 	if r.slot != &r.scratch {
 		r.direct.w.Commit()
+	}
+}
+
+// Missed tells how many packets the network lost so far, and how many came too
+// late to be heard, where packets are numbered: both were made up for in the
+// frames. Same goroutine as Commit.
+func (r *Render) Missed(lost, late int64) {
+	if r.n.network.Load() != lost {
+		r.n.network.Store(lost)
+	}
+	if r.n.late.Load() != late {
+		r.n.late.Store(late)
 	}
 }
 
@@ -290,6 +309,10 @@ func (r *Render) header(f *pcm.Frame, c Chunk) {
 	if c.Silent {
 		f.Flags |= pcm.Silence
 		r.n.silent.Add(1)
+	}
+	if c.Concealed {
+		f.Flags |= pcm.Concealed
+		r.n.concealed.Add(1)
 	}
 	r.seq++
 }

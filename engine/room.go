@@ -45,7 +45,7 @@ type Room struct {
 	// Static after construction.
 	engine *Engine
 	cfg    RoomConfig
-	pacer  *pacer
+	beat   *Beat
 	leg    *Leg
 	port   *Port
 	voice  *roomVoice // what the leg's source says
@@ -79,15 +79,16 @@ func (e *Engine) NewRoom(cfg RoomConfig) (*Room, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Room{engine: e, cfg: cfg, pacer: leg.source.pacer, leg: leg, voice: newRoomVoice()}
+	r := &Room{engine: e, cfg: cfg, leg: leg, voice: newRoomVoice()}
 	r.members.Store(&[]*Member{})
 	if r.port, err = leg.Attach(r.voice); err != nil {
 		leg.Close()
 		return nil, err
 	}
-	if !r.pacer.addRoom(r) {
+	r.beat = leg.source.pacer.newBeat(r.tick, r.end)
+	if err := r.beat.Start(); err != nil {
 		leg.Close()
-		return nil, ErrClosed
+		return nil, err
 	}
 	return r, nil
 }
@@ -182,7 +183,7 @@ func (r *Room) end() {
 	r.ended = true
 	r.empty()
 	r.port.Detach(Now())
-	r.pacer.dropRoom(r)
+	r.beat.Stop()
 }
 
 // tick is the room's turn, every 20 ms on the pacer's goroutine.

@@ -45,7 +45,7 @@ func newHall(t *testing.T) *hall {
 	t.Cleanup(func() { require.NoError(t, e.Close()) })
 	r, err := e.NewRoom(RoomConfig{ID: "hall"})
 	require.NoError(t, err)
-	r.pacer.dropRoom(r) // turns are ours
+	r.beat.Stop() // turns are ours
 	t.Cleanup(r.end)
 	return &hall{t: t, e: e, room: r}
 }

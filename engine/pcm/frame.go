@@ -36,6 +36,9 @@ const (
 	// Cut carries no audio: in a source context's tap it says that what was
 	// queued to be heard at Timestamp or later was flushed and will not be.
 	Cut
+	// Concealed: a part of the frame was made up for packets that were lost,
+	// or late.
+	Concealed
 )
 
 // Has reports whether all bits of x are set.

@@ -1,0 +1,88 @@
+package engine
+
+import (
+	"slices"
+	"sync/atomic"
+)
+
+// Beat is work that is done every 20 ms on a pacer's goroutine: of rooms, and
+// of transports whose peers do not pace themselves.
+type Beat struct {
+	// Static after construction.
+	pacer  *pacer
+	turn   func()
+	closed func()
+
+	// Guarded by pacer.mu.
+	phase int
+
+	// Atomic.
+	stopped atomic.Bool
+}
+
+// NewBeat makes a beat that, once started, calls turn every 20 ms: on an
+// absolute schedule, on one goroutine, on which others take their turns too, so
+// that it must not block. Beats that are near to one another are on the same
+// goroutine and never run at once; near may be nil. If the engine is closed
+// before Stop, closed is called instead, once, when no turn is under way any
+// more.
+func (e *Engine) NewBeat(near *Beat, turn, closed func()) *Beat {
+	if near != nil {
+		return near.pacer.newBeat(turn, closed)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	p := e.pacers[e.next%len(e.pacers)]
+	e.next++
+	return p.newBeat(turn, closed)
+}
+
+func (p *pacer) newBeat(turn, closed func()) *Beat {
+	return &Beat{pacer: p, turn: turn, closed: closed}
+}
+
+// Start puts the beat on the schedule, once. It fails with ErrClosed.
+func (b *Beat) Start() error {
+	p := b.pacer
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed || b.stopped.Load() {
+		return ErrClosed
+	}
+	b.phase = p.next
+	p.next = (p.next + 1) % phases
+	p.beats[b.phase] = append(p.beats[b.phase], b)
+	p.beating[b.phase].Add(1)
+	p.start()
+	select {
+	case p.bell <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// Stop ends the beat. A turn that is under way goes on, no other begins. It may
+// be called from a turn, more than once.
+func (b *Beat) Stop() {
+	if b.stopped.Swap(true) {
+		return
+	}
+	p := b.pacer
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if i := slices.Index(p.beats[b.phase], b); i >= 0 { // else it was never started
+		p.beats[b.phase] = slices.Delete(p.beats[b.phase], i, i+1)
+		p.beating[b.phase].Add(-1)
+	}
+}
+
+// collectBeats returns the beats of a phase. They are run without the lock,
+// since turns stop beats and begin them.
+func (p *pacer) collectBeats(phase int, due []*Beat) []*Beat {
+	if p.beating[phase].Load() == 0 {
+		return due
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append(due, p.beats[phase]...)
+}
