@@ -114,8 +114,7 @@ func BenchmarkInbound(b *testing.B) {
 func wireOf(b *testing.B, c codec.Codec) (wire []byte, step uint32) {
 	out, err := NewOutbound(OutboundConfig{Codec: c, PayloadType: 96})
 	require.NoError(b, err)
-	out.Queue((*[pcm.FrameSamples]int16)(speech(1)))
-	wire, ok := out.Next(1, nil)
+	wire, ok := out.Next(1, nil, (*[pcm.FrameSamples]int16)(speech(1)))
 	require.True(b, ok)
 	return wire, out.step()
 }
@@ -131,8 +130,7 @@ func BenchmarkOutbound(b *testing.B) {
 			buf := make([]byte, 0, 1500)
 			now := int64(1e9)
 			for b.Loop() {
-				out.Queue(f)
-				if _, ok := out.Next(now, buf[:0]); !ok {
+				if _, ok := out.Next(now, buf[:0], f); !ok {
 					b.Fatal()
 				}
 				now += frameNanos

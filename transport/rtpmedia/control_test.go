@@ -8,12 +8,12 @@ import (
 
 // Two sides report to each other over a path of 40 ms there and 60 ms back.
 func TestControl(t *testing.T) {
-	out, err := NewOutbound(OutboundConfig{Codec: l16(t), PayloadType: 96, SSRC: 1})
+	out, err := newFed(OutboundConfig{Codec: l16(t), PayloadType: 96, SSRC: 1})
 	require.NoError(t, err)
-	peerOut, err := NewOutbound(OutboundConfig{Codec: l16(t), PayloadType: 96, SSRC: 2})
+	peerOut, err := newFed(OutboundConfig{Codec: l16(t), PayloadType: 96, SSRC: 2})
 	require.NoError(t, err)
 	in, peerIn := NewReception(16000), NewReception(16000)
-	us, peer := NewControl(in, out, "us"), NewControl(peerIn, peerOut, "peer")
+	us, peer := NewControl(in, out.Outbound, "us"), NewControl(peerIn, peerOut.Outbound, "peer")
 	const unix = int64(1_700_000_000_000_000_000)
 	now := int64(1e9)
 	var frame [320]int16

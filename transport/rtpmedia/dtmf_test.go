@@ -11,16 +11,16 @@ import (
 )
 
 // keypad is an Outbound whose codec has such a clock.
-func keypad(t testing.TB, clock int) *Outbound {
+func keypad(t testing.TB, clock int) *fed {
 	c := quick
 	c.ClockRate = clock
-	o, err := NewOutbound(OutboundConfig{Codec: c, PayloadType: 96, EventType: 101, Timestamp: 1<<32 - 1000, Seq: 65530})
+	o, err := newFed(OutboundConfig{Codec: c, PayloadType: 96, EventType: 101, Timestamp: 1<<32 - 1000, Seq: 65530})
 	require.NoError(t, err)
 	return o
 }
 
 // dial sends while keys are pressed, and returns the packets.
-func dial(t testing.TB, o *Outbound, ticks int) (wire [][]byte) {
+func dial(t testing.TB, o *fed, ticks int) (wire [][]byte) {
 	var frame [320]int16
 	now := int64(1e9)
 	for range ticks {

@@ -24,8 +24,7 @@ func Example() {
 	buf := make([]byte, 0, 1500)
 	for i := range 50 {
 		now := int64(i+1) * 20e6 // ns
-		out.Queue(&said)
-		wire, ok := out.Next(now, buf)
+		wire, ok := out.Next(now, buf, &said)
 		var p rtpmedia.Packet
 		if ok && i%10 != 5 && p.Parse(wire) == nil {
 			in.Push(now, &p)
@@ -46,7 +45,7 @@ func ExampleOutbound_Press() {
 		panic(err)
 	}
 	for now := int64(1e9); now < 2e9; now += 20e6 {
-		wire, ok := out.Next(now, nil)
+		wire, ok := out.Next(now, nil, nil)
 		if !ok {
 			continue
 		}

@@ -28,7 +28,7 @@ func TestInboundIsExact(t *testing.T) {
 func TestInboundCodecs(t *testing.T) {
 	worst := map[string]float64{"L16": 1, "G722": 0.99, "PCMU": 0.97, "PCMA": 0.97, "opus": 0.9}
 	for _, c := range codec.All() {
-		out, err := NewOutbound(OutboundConfig{Codec: c, PayloadType: 96})
+		out, err := newFed(OutboundConfig{Codec: c, PayloadType: 96})
 		require.NoError(t, err)
 		in, err := NewInbound(InboundConfig{Codec: c, PayloadType: 96})
 		require.NoError(t, err)
@@ -173,7 +173,7 @@ func TestInboundComfortNoise(t *testing.T) {
 // A press comes through the stream once, and costs it no loss.
 func TestInboundTones(t *testing.T) {
 	c := l16(t)
-	out, err := NewOutbound(OutboundConfig{Codec: c, PayloadType: 96, EventType: 101})
+	out, err := newFed(OutboundConfig{Codec: c, PayloadType: 96, EventType: 101})
 	require.NoError(t, err)
 	in, err := NewInbound(InboundConfig{Codec: c, PayloadType: 96, EventType: 101})
 	require.NoError(t, err)

@@ -21,15 +21,12 @@ type OutboundConfig struct {
 	Timestamp uint32
 }
 
-const (
-	// queued frames: what a source may run ahead (400 ms), and a little.
-	queued = 24
-	// catchUp is how late a tick may be and still be sent on its own time.
-	catchUp = 3 * frameNanos
-)
+// catchUp is how late a tick may be and still be sent on its own time.
+const catchUp = 3 * frameNanos
 
 // Outbound is one sent stream: 20 ms frames in, packets out, one for each 20
-// ms of an absolute schedule, whenever the frames came.
+// ms of an absolute schedule. Frames wait at the caller's, who has the queue:
+// however many there are, they leave one at a time.
 type Outbound struct {
 	cfg       OutboundConfig
 	rate      ticker
@@ -40,10 +37,6 @@ type Outbound struct {
 	payload   []byte
 	packet    Packet
 	event     [eventSize]byte
-
-	queue [queued][pcm.FrameSamples]int16
-	head  int
-	depth int
 
 	begun  bool
 	due    int64  // when the next packet is to leave
@@ -59,16 +52,10 @@ type OutboundStats struct {
 	Octets  int64 `json:"octets"`
 	// Events: packets of telephone events among them.
 	Events int64 `json:"events"`
-	// Full: frames that were refused because the queue was full.
-	Full int64 `json:"full"`
 	// Silent ticks had nothing to send.
 	Silent int64 `json:"silent"`
 	// Skipped ticks passed before anybody asked for their packet.
 	Skipped int64 `json:"skipped"`
-	// Flushed frames were queued and not sent.
-	Flushed int64 `json:"flushed"`
-	// Queued frames now.
-	Queued int64 `json:"queued"`
 }
 
 // NewOutbound returns a stream. It fails if the codec's rates cannot be
@@ -98,24 +85,6 @@ func NewOutbound(cfg OutboundConfig) (*Outbound, error) {
 // step is 20 ms in ticks.
 func (o *Outbound) step() uint32 { return uint32(o.cfg.Codec.ClockRate / 50) }
 
-// Queue takes a frame to be sent at its turn. It returns false if the queue is
-// full: the frame is to be offered again later.
-func (o *Outbound) Queue(frame *[pcm.FrameSamples]int16) bool {
-	if o.depth == queued {
-		o.n.Full++
-		return false
-	}
-	o.queue[(o.head+o.depth)%queued] = *frame
-	o.depth++
-	return true
-}
-
-// Flush drops the frames that are queued.
-func (o *Outbound) Flush() {
-	o.n.Flushed += int64(o.depth)
-	o.depth = 0
-}
-
 // Press queues a key ('0' to '9', '*', '#', 'A' to 'D') to be held for d ns, at
 // least 40 ms. It is sent in place of audio. It fails if the key is none, no
 // type of event was agreed on, or 32 are waiting.
@@ -139,15 +108,16 @@ func (o *Outbound) Press(key byte, d int64) error {
 // Due returns when Next has something to do, 0 before the first time.
 func (o *Outbound) Due() int64 { return o.due }
 
-// Next appends the packet of the 20 ms that are due at now. ok is false if
-// there is none: nothing is due yet, or nothing was queued for it, so that the
-// timestamp passes over the silence. It is to be called until Due is later
-// than now: after a delay of its caller of up to 60 ms each tick is still sent
+// Next appends the packet of the 20 ms that are due at now, with the audio of
+// frame, which is used up; nil if there is none. ok is false if there is no
+// packet: nothing is due yet, which leaves frame alone, or there was nothing to
+// send, so that the timestamp passes over the silence. It is to be called until
+// Due is later than now: after a delay of its caller of up to 60 ms each tick is still sent
 // with its own timestamp, in a row; after a longer one what passed is skipped.
 //
 // The first packet, and the first after silence, has the marker bit (RFC 3551,
 // section 4.1).
-func (o *Outbound) Next(now int64, dst []byte) (b []byte, ok bool) {
+func (o *Outbound) Next(now int64, dst []byte, frame *[pcm.FrameSamples]int16) (b []byte, ok bool) {
 	if !o.begun {
 		o.begun, o.due = true, now
 	}
@@ -163,7 +133,6 @@ func (o *Outbound) Next(now int64, dst []byte) (b []byte, ok bool) {
 	at := o.ts
 	o.due += frameNanos
 	o.ts += o.step()
-	frame := o.dequeue()
 	if ts, marker, ok := o.keys.next(at, &o.event); ok {
 		o.silent = true // for the audio that follows
 		o.n.Events++
@@ -183,17 +152,6 @@ func (o *Outbound) Next(now int64, dst []byte) (b []byte, ok bool) {
 	marker := o.silent
 	o.silent = false
 	return o.send(dst, at, o.cfg.PayloadType, marker, payload), true
-}
-
-// dequeue returns the oldest frame, which stays valid until Queue.
-func (o *Outbound) dequeue() *[pcm.FrameSamples]int16 {
-	if o.depth == 0 {
-		return nil
-	}
-	f := &o.queue[o.head]
-	o.head = (o.head + 1) % queued
-	o.depth--
-	return f
 }
 
 func (o *Outbound) encode(frame *[pcm.FrameSamples]int16) []byte {
@@ -228,11 +186,7 @@ func (o *Outbound) Sender(now, unix int64) SenderInfo {
 func (o *Outbound) SSRC() uint32 { return o.cfg.SSRC }
 
 // Stats returns the counters.
-func (o *Outbound) Stats() OutboundStats {
-	s := o.n
-	s.Queued = int64(o.depth)
-	return s
-}
+func (o *Outbound) Stats() OutboundStats { return o.n }
 
 // String tells what the stream is made of.
 func (o *Outbound) String() string {

@@ -16,7 +16,7 @@ type sent struct {
 }
 
 // clocked calls Next as a driver does, at each of the times.
-func clocked(t *testing.T, o *Outbound, times []int64, before func(i int)) (all []sent) {
+func clocked(t *testing.T, o *fed, times []int64, before func(i int)) (all []sent) {
 	for i, now := range times {
 		if before != nil {
 			before(i)
@@ -41,8 +41,8 @@ func every20ms(from int64, n int) (times []int64) {
 	return times
 }
 
-func l16Out(t testing.TB) *Outbound {
-	o, err := NewOutbound(OutboundConfig{Codec: l16(t), PayloadType: 97, SSRC: 5, Seq: 65534, Timestamp: 1<<32 - 640})
+func l16Out(t testing.TB) *fed {
+	o, err := newFed(OutboundConfig{Codec: l16(t), PayloadType: 97, SSRC: 5, Seq: 65534, Timestamp: 1<<32 - 640})
 	require.NoError(t, err)
 	return o
 }
@@ -54,7 +54,7 @@ func TestOutboundPacesBursts(t *testing.T) {
 	all := clocked(t, o, every20ms(1e9, 30), func(i int) {
 		if i == 0 {
 			for k := range 20 {
-				require.True(t, o.Queue((*[320]int16)(x[320*k:])))
+				o.Queue((*[320]int16)(x[320*k:]))
 			}
 		}
 	})
@@ -105,7 +105,7 @@ func TestOutboundLateCaller(t *testing.T) {
 	o := l16Out(t)
 	var f [320]int16
 	fill := func(int) {
-		for o.Stats().Queued < 10 {
+		for len(o.queue) < 10 {
 			o.Queue(&f)
 		}
 	}
@@ -125,20 +125,6 @@ func TestOutboundLateCaller(t *testing.T) {
 	require.Equal(t, []int64{0, 20, 40, 60, 80, 100, 120, 140, 500, 520}, ts)
 	require.EqualValues(t, 17, o.Stats().Skipped)
 	require.True(t, all[8].Marker)
-}
-
-func TestOutboundQueueAndFlush(t *testing.T) {
-	o := l16Out(t)
-	var f [320]int16
-	n := 0
-	for o.Queue(&f) {
-		n++
-	}
-	require.GreaterOrEqual(t, n, 20, "a source runs 400 ms ahead")
-	require.EqualValues(t, 1, o.Stats().Full)
-	o.Flush()
-	require.EqualValues(t, n, o.Stats().Flushed)
-	require.Empty(t, clocked(t, o, every20ms(1e9, 5), nil))
 }
 
 // A sender report's timestamp lies where a sample of now would.
@@ -169,7 +155,7 @@ func (m *muteEncoder) Encode(dst []byte, _ []int16) int {
 func TestOutboundEncoderDTX(t *testing.T) {
 	c := quick
 	c.NewEncoder = func() codec.Encoder { return &muteEncoder{} }
-	o, err := NewOutbound(OutboundConfig{Codec: c, PayloadType: 96})
+	o, err := newFed(OutboundConfig{Codec: c, PayloadType: 96})
 	require.NoError(t, err)
 	var f [320]int16
 	all := clocked(t, o, every20ms(1e9, 20), func(int) { o.Queue(&f) })
@@ -179,13 +165,13 @@ func TestOutboundEncoderDTX(t *testing.T) {
 }
 
 func TestOutboundRefusals(t *testing.T) {
-	_, err := NewOutbound(OutboundConfig{})
+	_, err := newFed(OutboundConfig{})
 	require.ErrorContains(t, err, "cannot be sent")
-	_, err = NewOutbound(OutboundConfig{Codec: l16(t), PayloadType: 128})
+	_, err = newFed(OutboundConfig{Codec: l16(t), PayloadType: 128})
 	require.ErrorContains(t, err, "payload type 128")
 	c := l16(t)
 	c.SampleRate = 44099
-	_, err = NewOutbound(OutboundConfig{Codec: c})
+	_, err = newFed(OutboundConfig{Codec: c})
 	require.ErrorContains(t, err, "codec L16: resample")
 	require.Equal(t, "PCM16K -> L16/16000 -> RTP(97)", l16Out(t).String())
 }
@@ -202,11 +188,10 @@ func TestStreamsNoAllocs(t *testing.T) {
 		now, n := int64(1e9), 0
 		step := func() {
 			n++
-			o.Queue(x)
 			if n%100 == 0 {
 				_ = o.Press('5', 100*ms)
 			}
-			if b, ok := o.Next(now, buf); ok && n%7 != 0 { // every seventh is lost
+			if b, ok := o.Next(now, buf, x); ok && n%7 != 0 { // every seventh is lost
 				var p Packet
 				if p.Parse(b) != nil {
 					panic("parse")

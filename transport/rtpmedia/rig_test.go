@@ -18,6 +18,28 @@ func codecOf(t testing.TB, name string, clock int) codec.Codec {
 
 func l16(t testing.TB) codec.Codec { return codecOf(t, "L16", 16000) }
 
+// fed is an Outbound with a queue of frames before it, as a driver has.
+type fed struct {
+	*Outbound
+	queue [][pcm.FrameSamples]int16
+}
+
+func newFed(cfg OutboundConfig) (*fed, error) {
+	o, err := NewOutbound(cfg)
+	return &fed{Outbound: o}, err
+}
+
+func (f *fed) Queue(x *[pcm.FrameSamples]int16) { f.queue = append(f.queue, *x) }
+
+func (f *fed) Next(now int64, dst []byte) ([]byte, bool) {
+	if len(f.queue) == 0 || now < f.Due() {
+		return f.Outbound.Next(now, dst, nil)
+	}
+	frame := f.queue[0]
+	f.queue = f.queue[1:]
+	return f.Outbound.Next(now, dst, &frame)
+}
+
 // rig is a sender, a network and an Inbound that is pulled every 20 ms, in
 // virtual time.
 type rig struct {
