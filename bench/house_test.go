@@ -62,7 +62,9 @@ var rooms = []room{
 
 	{"transport", "engine codec/... " + leaves, "transport holds the words that its drivers share"},
 	{"transport/rtpmedia", "codec/... engine/pcm", "rtpmedia turns packets into frames and knows no leg"},
+	{"transport/rtpleg", media, "rtpleg binds RTP streams to a leg, for whoever brings the packets"},
 	{"transport/speech", media + "engine/transcribe", "speech carries audio to a recognizer"},
+	{"transport/rtpio transport/rtc", media + "transport/rtpleg", "a driver of RTP brings packets, and leaves their media to rtpleg"},
 	{drivers + "transport/transporttest", media, "a transport moves bytes to frames and knows no call"},
 
 	{"session", "engine transport " + sinks, "session binds a call to its leg through words alone"},
@@ -110,6 +112,7 @@ var bans = []ban{
 	{in: leaves, never: "engine " + sinks, why: "leaves are below the engine: whoever pulls them up makes a circle"},
 
 	{in: "transport/rtpmedia", never: "engine transport", why: "rtpmedia is shared by rtpio and rtc, and belongs to neither"},
+	{in: "transport/rtpleg", never: network, except: "net/netip", why: "rtpleg is shared by rtpio and rtc, which have the sockets"},
 	{in: "transport", never: drivers, why: "the words must not know who speaks them"},
 	{in: drivers, never: drivers, why: "transports must not know each other: what two of them share belongs in transport or rtpmedia"},
 	{in: "transport/...", never: "session/... bench/...", why: downward},

@@ -81,33 +81,6 @@ type Frame struct {
 // what stands for it: it is silence or comfort noise.
 func (f Frame) Silent() bool { return !f.Voice && !f.Concealed }
 
-// InboundStats count what happens to a stream beside its buffer.
-type InboundStats struct {
-	Jitter JitterStats `json:"jitter"`
-	Tones  TonesStats  `json:"tones"`
-	// WrongType packets had a payload type that was not agreed on.
-	WrongType int64 `json:"wrong_type"`
-	// Undecodable packets gave no samples. They are concealed.
-	Undecodable int64 `json:"undecodable"`
-	// Recovered packets were lost and decoded from the next one (FEC).
-	Recovered int64 `json:"recovered"`
-	// Frames that were pulled; Concealed ones hold something made up.
-	Frames    int64 `json:"frames"`
-	Concealed int64 `json:"concealed"`
-	// Shrunk and Grown samples, by which the delay was changed, and how often.
-	Shrunk  int64 `json:"shrunk"`
-	Shrinks int64 `json:"shrinks"`
-	Grown   int64 `json:"grown"`
-	Grows   int64 `json:"grows"`
-	// Delay in ns from the arrival of the fastest packets to their being
-	// pulled.
-	Delay int64 `json:"delay_ns"`
-	// NetworkJitter in ns (RFC 3550, section 6.4.1).
-	NetworkJitter int64 `json:"network_jitter_ns"`
-	// NetworkLost packets, as reports count them.
-	NetworkLost int64 `json:"network_lost"`
-}
-
 // NewInbound returns a stream. It fails if the codec's rates cannot be
 // converted to 16 kHz.
 func NewInbound(cfg InboundConfig) (*Inbound, error) {
@@ -186,6 +159,14 @@ func (in *Inbound) Pull(now int64, dst *[pcm.FrameSamples]int16) Frame {
 		in.n.Concealed++
 	}
 	return in.made
+}
+
+// Rest stands for so many Pulls that were not made, because nothing had come
+// for long and nothing was heard any more. It is to be called before the Push
+// that ends the rest.
+func (in *Inbound) Rest(frames int64) {
+	in.jitter.rest(frames * int64(in.cfg.Codec.ClockRate) / 50)
+	in.n.Frames += frames
 }
 
 // have returns how many samples are ready.
@@ -360,20 +341,21 @@ func (in *Inbound) Delay() int64 {
 	return int64(pcm.Duration(in.behind - fastest))
 }
 
+// Missed returns how many packets the network lost so far, and how many came
+// too late to be heard.
+func (in *Inbound) Missed() (lost, late int64) {
+	n := &in.jitter.n
+	return max(0, n.missing-n.late), n.late
+}
+
+// Drained reports whether all that came has been pulled.
+func (in *Inbound) Drained() bool { return in.jitter.n.buffered == 0 && in.have() < pcm.FrameSamples }
+
 // Reception is what reports tell of the stream.
 func (in *Inbound) Reception() *Reception { return in.reception }
 
 // Tones are the telephone events of the stream.
 func (in *Inbound) Tones() *Tones { return &in.tones }
-
-// Stats returns the counters.
-func (in *Inbound) Stats() InboundStats {
-	s := in.n
-	s.Jitter, s.Tones = in.jitter.Stats(), in.tones.Stats()
-	s.Delay = in.Delay()
-	s.NetworkJitter, s.NetworkLost = in.reception.Jitter(), in.reception.Lost()
-	return s
-}
 
 // String tells what the stream is made of.
 func (in *Inbound) String() string {

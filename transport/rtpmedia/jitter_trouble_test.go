@@ -171,3 +171,53 @@ func TestJitterTargetAdapts(t *testing.T) {
 	require.InDelta(t, 300, target(600*ms, 600), 1, "the upper bound")
 	require.InDelta(t, 20, target(0, 600), 1, "down within the window")
 }
+
+// TestRest: what was not pulled over a long silence is no delay behind it,
+// whether the sender's timestamps followed the time or stood still.
+func TestRest(t *testing.T) {
+	for name, follows := range map[string]bool{"follows time": true, "stands still": false} {
+		t.Run(name, func(t *testing.T) {
+			c := l16(t)
+			out, err := NewOutbound(OutboundConfig{Codec: c, PayloadType: 96})
+			require.NoError(t, err)
+			in, err := NewInbound(InboundConfig{Codec: c, PayloadType: 96})
+			require.NoError(t, err)
+			var said, heard [320]int16
+			for i := range said {
+				said[i] = 1000
+			}
+			now, back := int64(1e9), uint32(0)
+			talk := func(frames int) (voiced int) {
+				for range frames {
+					b, ok := out.Next(now, nil, &said)
+					require.True(t, ok)
+					var p Packet
+					require.NoError(t, p.Parse(b))
+					p.Timestamp -= back
+					in.Push(now, &p)
+					if in.Pull(now, &heard).Voice {
+						voiced++
+					}
+					now += frameNanos
+				}
+				return voiced
+			}
+			talk(100)
+			const pulled, rested = 500, 700
+			for range pulled {
+				in.Pull(now, &heard)
+				now += frameNanos
+			}
+			in.Rest(rested)
+			now += rested * frameNanos
+			if !follows {
+				back = (pulled + rested) * 320
+			}
+			require.GreaterOrEqual(t, talk(50), 44, "%+v", in.Stats())
+			s := in.Stats()
+			require.LessOrEqual(t, s.Delay, int64(100*time.Millisecond))
+			require.Zero(t, s.Jitter.Missing+s.Jitter.Late)
+			require.EqualValues(t, 100+pulled+rested+50, s.Frames)
+		})
+	}
+}

@@ -96,6 +96,16 @@ func (b *Jitter) Pop(now int64, want int) Item {
 	}
 }
 
+// rest lets time pass in which nobody asked what was to be heard.
+func (b *Jitter) rest(ticks int64) {
+	if !b.playing {
+		b.n.waited += ticks
+		return
+	}
+	b.owed += ticks
+	b.dry += ticks
+}
+
 // ready reports whether playing may begin, and where.
 func (b *Jitter) ready(at int64) bool {
 	if b.t.n == 0 {

@@ -96,3 +96,39 @@ func (b *Jitter) delay() int64 {
 	}
 	return b.offset - b.t.fastest
 }
+
+// InboundStats count what happens to a stream beside its buffer.
+type InboundStats struct {
+	Jitter JitterStats `json:"jitter"`
+	Tones  TonesStats  `json:"tones"`
+	// WrongType packets had a payload type that was not agreed on.
+	WrongType int64 `json:"wrong_type"`
+	// Undecodable packets gave no samples. They are concealed.
+	Undecodable int64 `json:"undecodable"`
+	// Recovered packets were lost and decoded from the next one (FEC).
+	Recovered int64 `json:"recovered"`
+	// Frames that were pulled; Concealed ones hold something made up.
+	Frames    int64 `json:"frames"`
+	Concealed int64 `json:"concealed"`
+	// Shrunk and Grown samples, by which the delay was changed, and how often.
+	Shrunk  int64 `json:"shrunk"`
+	Shrinks int64 `json:"shrinks"`
+	Grown   int64 `json:"grown"`
+	Grows   int64 `json:"grows"`
+	// Delay in ns from the arrival of the fastest packets to their being
+	// pulled.
+	Delay int64 `json:"delay_ns"`
+	// NetworkJitter in ns (RFC 3550, section 6.4.1).
+	NetworkJitter int64 `json:"network_jitter_ns"`
+	// NetworkLost packets, as reports count them.
+	NetworkLost int64 `json:"network_lost"`
+}
+
+// Stats returns the counters.
+func (in *Inbound) Stats() InboundStats {
+	s := in.n
+	s.Jitter, s.Tones = in.jitter.Stats(), in.tones.Stats()
+	s.Delay = in.Delay()
+	s.NetworkJitter, s.NetworkLost = in.reception.Jitter(), in.reception.Lost()
+	return s
+}

@@ -1,0 +1,362 @@
+// Package rtpleg carries a leg of the engine over RTP, whatever brings the
+// packets: transport/rtpio's sockets, or transport/rtc's peer connections. It
+// binds the streams of transport/rtpmedia to a leg's contexts and knows neither
+// socket nor clock.
+//
+// A Media belongs to one goroutine, that of a beat (engine.Beat): the driver
+// gives it the packets that came (Take, TakeControl), lets it have its turn
+// every 20 ms (Turn), and sends what it has (Next, Report). So no packet waits
+// for a lock or wakes anybody:
+//
+//	packets -> Take -> jitter buffer -> Turn -> render context -> handler, taps
+//	Source -> SendFrame -> ring -> Next -> packets
+package rtpleg
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mixminus/mixminus/codec"
+	"github.com/mixminus/mixminus/engine"
+	"github.com/mixminus/mixminus/engine/pcm"
+	"github.com/mixminus/mixminus/engine/ring"
+	"github.com/mixminus/mixminus/transport/rtpmedia"
+)
+
+// Types are the payload types of one direction, 0 to 127. Event and Noise may
+// be 0: there is none, but that comfort noise has the static type 13.
+type Types struct {
+	Audio, Event, Noise uint8
+}
+
+// Config says what carries which leg.
+type Config struct {
+	Leg *engine.Leg
+	// Speaker is the raw id of who is heard, if the leg is unmixed.
+	Speaker string
+	Codec   codec.Codec
+	// Receive are the types that come, Send those that are sent.
+	Receive, Send Types
+	// Mute sends nothing, and Deaf hears nothing: the session was so agreed.
+	Mute, Deaf bool
+	Jitter     rtpmedia.JitterConfig
+	// CNAME names this side in reports (RFC 7022).
+	CNAME string
+}
+
+const (
+	slotNanos = int64(pcm.FrameDuration)
+	// queued frames: what a source runs ahead at most (400 ms), and more.
+	queued = 32
+	// restAfter is how long nothing comes until nobody looks any more.
+	restAfter = 10 * int64(time.Second)
+	// skipped turns are not made up for beyond this many.
+	skipped = 10
+	// maxRate of packets per second, and of reports; more are dropped.
+	maxRate    = 1000
+	maxReports = 20
+	// reportEvery is the mean interval of our reports (RFC 3550, section 6.2).
+	reportEvery = 5 * int64(time.Second)
+	// published are the turns between two snapshots.
+	published = 10
+	// settles is how long what was received before the end may still play.
+	settles = 400 * int64(time.Millisecond)
+)
+
+// ErrClosed: the Media is closed.
+var ErrClosed = errors.New("rtpleg: closed")
+
+// Media carries one leg. Methods without another word must be called from one
+// goroutine at a time.
+type Media struct {
+	// Static after construction.
+	cfg     Config
+	speaker []byte
+	port    *engine.Port
+
+	// Owned by the beat's goroutine.
+	in      *rtpmedia.Inbound
+	out     *rtpmedia.Outbound
+	control *rtpmedia.Control
+	render  *engine.Render
+	scratch [pcm.FrameSamples]int16
+	begun   bool  // the first turn was
+	epoch   int64 // when
+	slot    int64 // turns since
+	came    int64 // when the last packet did
+	heard   bool  // any did
+	resting int64 // turns that were not pulled
+	ending  int64 // when what is buffered may play no more; 0: it goes on
+	second  int64 // of the rate limits
+	packets int
+	reports int
+	due     int64 // of the next report; 0: none was
+	frames  *ring.Reader
+	dirty   int // turns since the last snapshot
+	closed  bool
+	n       counters
+
+	// Owned by the holder of the source's pump.
+	queue *ring.Writer
+	seq   uint32
+
+	// Atomic.
+	flushed atomic.Uint32 // frames before this one are not to be sent
+	pressed atomic.Bool   // presses holds some
+
+	// Guarded by mu.
+	mu      sync.Mutex
+	presses []press
+	gone    bool
+	stats   Stats
+}
+
+type counters struct{ flooded, reportsFlooded, flushed int64 }
+
+// New attaches to the leg, which it carries from now on. Errors are those of
+// engine.Leg.Attach, and of a codec that cannot be carried.
+func New(cfg Config) (*Media, error) {
+	m := &Media{cfg: cfg}
+	if cfg.Leg.Channels() == engine.Unmixed {
+		m.speaker = []byte(cfg.Speaker)
+	}
+	var err error
+	m.in, err = rtpmedia.NewInbound(rtpmedia.InboundConfig{
+		Codec: cfg.Codec, PayloadType: cfg.Receive.Audio, EventType: cfg.Receive.Event, NoiseType: cfg.Receive.Noise, Jitter: cfg.Jitter,
+	})
+	if err != nil {
+		return nil, err
+	}
+	m.out, err = rtpmedia.NewOutbound(rtpmedia.OutboundConfig{
+		Codec: cfg.Codec, PayloadType: cfg.Send.Audio, EventType: cfg.Send.Event,
+		SSRC: rand.Uint32(), Seq: uint16(rand.Uint32()), Timestamp: rand.Uint32(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	m.control = rtpmedia.NewControl(m.in.Reception(), m.out, cfg.CNAME)
+	m.queue, m.frames = ring.New(queued)
+	var out engine.Outlet
+	if !cfg.Mute {
+		out = (*outlet)(m)
+	}
+	m.port, err = cfg.Leg.Attach(out)
+	return m, err
+}
+
+// outlet is the source's side of a Media, without its other methods.
+type outlet Media
+
+// SendFrame implements engine.Outlet.
+func (o *outlet) SendFrame(samples *[pcm.FrameSamples]int16) bool {
+	f := o.queue.Slot()
+	if f == nil {
+		return false
+	}
+	f.Samples, f.Seq = *samples, o.seq
+	o.seq++
+	o.queue.Commit()
+	return true
+}
+
+// SendFlush implements engine.Outlet: what was sent is paced here, so that it
+// can be called back.
+func (o *outlet) SendFlush() bool {
+	o.flushed.Store(o.seq)
+	return true
+}
+
+// Take takes an RTP packet that came at arrival (engine.Now), of the source that
+// the driver let in. It keeps nothing of p. An error is a panic of the app's,
+// after which the leg is closed (engine.ErrPanic).
+func (m *Media) Take(arrival int64, p *rtpmedia.Packet) (err error) {
+	if !m.within(arrival, &m.packets, maxRate) {
+		m.n.flooded++
+		return nil
+	}
+	if m.cfg.Deaf || m.ending != 0 {
+		return nil
+	}
+	if m.resting > 0 {
+		m.in.Rest(m.resting)
+		m.resting = 0
+	}
+	m.came, m.heard = arrival, true
+	if key, pressed := m.in.Push(arrival, p); pressed {
+		defer m.recovered(&err)
+		m.port.DTMF(key, string(m.speaker))
+	}
+	return nil
+}
+
+// within counts what comes per second.
+func (m *Media) within(arrival int64, count *int, limit int) bool {
+	if s := arrival / int64(time.Second); s != m.second {
+		m.second, m.packets, m.reports = s, 0, 0
+	}
+	*count++
+	return *count <= limit
+}
+
+// TakeControl takes a compound of reports that came at arrival (engine.Now) and
+// unix, in ns since 1970. bye says that the peer's source leaves.
+func (m *Media) TakeControl(arrival, unix int64, b []byte) (bye bool) {
+	if !m.within(arrival, &m.reports, maxReports) {
+		m.n.reportsFlooded++
+		return false
+	}
+	_ = m.control.Take(arrival, unix, b) // counted
+	return m.control.Stats().Bye
+}
+
+// Turn plays what is due. It is to be called every 20 ms, at now; the frames go
+// to the leg on this goroutine. Its error is that of Take.
+func (m *Media) Turn(now int64) (err error) {
+	defer m.recovered(&err)
+	if !m.begun {
+		m.begun, m.epoch, m.came = true, now, now
+	}
+	if late := (now-m.epoch)/slotNanos - m.slot; late > skipped {
+		m.slot += late
+	}
+	if m.pressed.Load() {
+		m.press()
+	}
+	m.pull(now)
+	m.slot++
+	if m.dirty++; m.dirty >= published {
+		m.publish()
+	}
+	return nil
+}
+
+// pull hands the next frame to the leg. Nothing is committed before the stream
+// has begun, nor while it rests.
+func (m *Media) pull(now int64) {
+	switch {
+	case !m.heard:
+		return
+	case now-m.came > restAfter:
+		m.resting++
+		return
+	}
+	samples := &m.scratch
+	if m.render != nil {
+		samples = &m.render.Slot().Samples // never partly filled: Append is not used
+	}
+	f := m.in.Pull(now, samples)
+	if !f.Begun {
+		return
+	}
+	if m.render == nil {
+		r, err := m.port.Render(m.speaker, now)
+		if err != nil {
+			return // counted by the leg
+		}
+		m.render = r
+		r.Slot().Samples = m.scratch
+	}
+	m.render.Commit(engine.Chunk{
+		Timestamp: m.epoch + m.slot*slotNanos, HasTimestamp: true, Arrival: now,
+		Silent: f.Silent(), Concealed: f.Concealed,
+	})
+	m.missed()
+}
+
+func (m *Media) missed() {
+	lost, late := m.in.Missed()
+	m.render.Missed(lost, late)
+}
+
+// Next appends the packet that is due at now to dst; ok is false if there is
+// none. It is to be called until it says so.
+func (m *Media) Next(now int64, dst []byte) (b []byte, ok bool) {
+	if m.cfg.Mute {
+		return dst, false
+	}
+	for m.out.Due() <= now {
+		f := m.frames.Peek()
+		for f != nil && int32(f.Seq-m.flushed.Load()) < 0 {
+			m.n.flushed++
+			m.frames.Release()
+			f = m.frames.Peek()
+		}
+		if f == nil {
+			b, ok = m.out.Next(now, dst, nil)
+		} else {
+			b, ok = m.out.Next(now, dst, &f.Samples)
+			m.frames.Release()
+		}
+		if ok {
+			return b, true
+		}
+	}
+	return dst, false
+}
+
+// Report appends our report to dst, if one is due at now (engine.Now, and unix
+// in ns since 1970): every 5 s, by chance half as much more or less.
+func (m *Media) Report(now, unix int64, dst []byte) (b []byte, ok bool) {
+	switch {
+	case m.due == 0:
+		m.due = now + spread(reportEvery/2)
+		return dst, false
+	case now < m.due:
+		return dst, false
+	}
+	m.due = now + spread(reportEvery)
+	return m.control.Append(dst, now, unix, false), true
+}
+
+// Bye appends a last report, which says that we leave.
+func (m *Media) Bye(now, unix int64, dst []byte) []byte {
+	return m.control.Append(dst, now, unix, true)
+}
+
+// spread keeps the reports of many from coming at once (RFC 3550, section 6.2).
+func spread(d int64) int64 { return d/2 + rand.Int64N(d) }
+
+// End takes no more packets: what is buffered plays out. done says that it has,
+// or that 400 ms have passed.
+func (m *Media) End(now int64) (done bool) {
+	if m.ending == 0 {
+		m.ending = now + settles
+	}
+	return !m.heard || m.in.Drained() || now >= m.ending
+}
+
+// Silent returns how long nothing came, reports aside.
+func (m *Media) Silent(now int64) time.Duration { return time.Duration(now - m.came) }
+
+// Close gives the leg back. Idempotent.
+func (m *Media) Close() {
+	if m.closed {
+		return
+	}
+	m.closed = true
+	m.mu.Lock()
+	m.gone = true
+	m.mu.Unlock()
+	m.press()
+	if m.render != nil {
+		m.missed()
+	}
+	m.publish()
+	m.port.Detach(engine.Now())
+}
+
+// recovered turns a panic of the app's into an error, and closes its leg.
+func (m *Media) recovered(err *error) {
+	if v := recover(); v != nil {
+		*err = fmt.Errorf("%w: %v\n%s", engine.ErrPanic, v, debug.Stack())
+		m.cfg.Leg.Fail(fmt.Errorf("%w: %v", engine.ErrPanic, v))
+	}
+}
+
+// String tells what it is made of.
+func (m *Media) String() string { return fmt.Sprintf("%v; %v", m.in, m.out) }

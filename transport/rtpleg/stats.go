@@ -1,0 +1,37 @@
+package rtpleg
+
+import "github.com/mixminus/mixminus/transport/rtpmedia"
+
+// Stats of a Media.
+type Stats struct {
+	In      rtpmedia.InboundStats  `json:"in"`
+	Out     rtpmedia.OutboundStats `json:"out"`
+	Control rtpmedia.ControlStats  `json:"control"`
+	// Flooded packets were more than 1,000 a second, and ReportsFlooded
+	// reports more than 20: they were not looked at.
+	Flooded        int64 `json:"flooded"`
+	ReportsFlooded int64 `json:"reports_flooded"`
+	// Queued frames wait to be sent. Refused ones found no room and stayed
+	// with the source, and Flushed ones were dropped unsent.
+	Queued  int64 `json:"queued"`
+	Refused int64 `json:"refused"`
+	Flushed int64 `json:"flushed"`
+}
+
+func (m *Media) publish() {
+	m.dirty = 0
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.stats = Stats{
+		In: m.in.Stats(), Out: m.out.Stats(), Control: m.control.Stats(),
+		Flooded: m.n.flooded, ReportsFlooded: m.n.reportsFlooded,
+		Queued: int64(m.frames.Len()), Refused: int64(m.queue.Dropped()), Flushed: m.n.flushed,
+	}
+}
+
+// Stats returns the counters, at most 200 ms old. From any goroutine.
+func (m *Media) Stats() Stats {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.stats
+}
