@@ -24,3 +24,35 @@ type Target struct {
 	// EventType of telephone events (RFC 4733); 0: none are sent.
 	EventType uint8
 }
+
+// RTPStats tell what a network does to a stream and what is made of it. Times
+// are in ms.
+type RTPStats struct {
+	// Codec that was agreed on: "PCMU/8000".
+	Codec string `json:"codec"`
+	// Received packets. Lost ones never came, Late ones too late to be heard,
+	// Duplicate ones twice; Recovered ones were lost and are heard all the same
+	// (FEC).
+	Received  int64 `json:"received"`
+	Lost      int64 `json:"lost"`
+	Late      int64 `json:"late"`
+	Duplicate int64 `json:"duplicate"`
+	Recovered int64 `json:"recovered"`
+	// Concealed frames hold something made up.
+	Concealed int64 `json:"concealed"`
+	// Restarts of the sender.
+	Restarts int64 `json:"restarts"`
+	// Jitter of arrivals (RFC 3550, section 6.4.1); Delay that the jitter
+	// buffer adds, and Target what it should be.
+	Jitter float64 `json:"jitter_ms"`
+	Delay  float64 `json:"delay_ms"`
+	Target float64 `json:"target_ms"`
+	// Keys heard as telephone events.
+	Keys int64 `json:"keys"`
+	// Sent packets, and what the peer's reports say of them: PeerLost is
+	// negative if duplicates outweigh losses.
+	Sent       int64   `json:"sent"`
+	PeerLost   int64   `json:"peer_lost"`
+	PeerJitter float64 `json:"peer_jitter_ms"`
+	RoundTrip  float64 `json:"round_trip_ms"`
+}

@@ -90,4 +90,6 @@ type Stats struct {
 	BadMessages map[string]int64 `json:"bad_messages,omitempty"`
 	// Connected: a connection stands now.
 	Connected bool `json:"connected"`
+	// RTP tells of the network, where packets are numbered; nil elsewhere.
+	RTP *RTPStats `json:"rtp,omitempty"`
 }

@@ -121,7 +121,7 @@ type counters struct{ flooded, reportsFlooded, flushed int64 }
 // New attaches to the leg, which it carries from now on. Errors are those of
 // engine.Leg.Attach, and of a codec that cannot be carried.
 func New(cfg Config) (*Media, error) {
-	m := &Media{cfg: cfg}
+	m := &Media{cfg: cfg, came: engine.Now()}
 	if cfg.Leg.Channels() == engine.Unmixed {
 		m.speaker = []byte(cfg.Speaker)
 	}
@@ -219,7 +219,7 @@ func (m *Media) TakeControl(arrival, unix int64, b []byte) (bye bool) {
 func (m *Media) Turn(now int64) (err error) {
 	defer m.recovered(&err)
 	if !m.begun {
-		m.begun, m.epoch, m.came = true, now, now
+		m.begun, m.epoch = true, now
 	}
 	if late := (now-m.epoch)/slotNanos - m.slot; late > skipped {
 		m.slot += late
@@ -357,6 +357,9 @@ func (m *Media) recovered(err *error) {
 		m.cfg.Leg.Fail(fmt.Errorf("%w: %v", engine.ErrPanic, v))
 	}
 }
+
+// Codec that is carried, as an rtpmap names it.
+func (m *Media) Codec() string { return m.cfg.Codec.RTPMap() }
 
 // String tells what it is made of.
 func (m *Media) String() string { return fmt.Sprintf("%v; %v", m.in, m.out) }

@@ -274,3 +274,11 @@ func (k *ReportBlock) RoundTrip(now uint64) (nanos int64, ok bool) {
 	}
 	return int64(uint64(t) * 1e9 >> 16), true
 }
+
+// ReporterOf returns the SSRC of who sent a compound, without reading it all.
+func ReporterOf(b []byte) (ssrc uint32, ok bool) {
+	if len(b) < 8 || b[0]>>6 != 2 || b[1] != typeSR && b[1] != typeRR {
+		return 0, false
+	}
+	return binary.BigEndian.Uint32(b[4:]), true
+}
