@@ -10,7 +10,7 @@ import (
 type Beat struct {
 	// Static after construction.
 	pacer  *pacer
-	turn   func()
+	turn   func(at int64)
 	closed func()
 
 	// Guarded by pacer.mu.
@@ -22,11 +22,13 @@ type Beat struct {
 
 // NewBeat makes a beat that, once started, calls turn every 20 ms: on an
 // absolute schedule, on one goroutine, on which others take their turns too, so
-// that it must not block. Beats that are near to one another are on the same
+// that it must not block. at is when the turn was due (Now). One that is late is
+// made up for, with its own time, but after 200 ms: then those in between are
+// left out. Beats that are near to one another are on the same
 // goroutine and never run at once; near may be nil. If the engine is closed
 // before Stop, closed is called instead, once, when no turn is under way any
 // more.
-func (e *Engine) NewBeat(near *Beat, turn, closed func()) *Beat {
+func (e *Engine) NewBeat(near *Beat, turn func(at int64), closed func()) *Beat {
 	if near != nil {
 		return near.pacer.newBeat(turn, closed)
 	}
@@ -37,7 +39,7 @@ func (e *Engine) NewBeat(near *Beat, turn, closed func()) *Beat {
 	return p.newBeat(turn, closed)
 }
 
-func (p *pacer) newBeat(turn, closed func()) *Beat {
+func (p *pacer) newBeat(turn func(at int64), closed func()) *Beat {
 	return &Beat{pacer: p, turn: turn, closed: closed}
 }
 

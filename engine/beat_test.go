@@ -18,7 +18,7 @@ func TestBeatsNearOneAnotherNeverRunAtOnce(t *testing.T) {
 		if i > 0 {
 			near = beats[0]
 		}
-		beats[i] = e.NewBeat(near, func() {
+		beats[i] = e.NewBeat(near, func(int64) {
 			for j := range running {
 				require.Zero(t, running[j].Load())
 			}
@@ -46,13 +46,13 @@ func TestBeatStopsItself(t *testing.T) {
 	defer e.Close()
 	var n atomic.Int64
 	ready := make(chan *Beat, 1)
-	b := e.NewBeat(nil, func() {
+	b := e.NewBeat(nil, func(int64) {
 		n.Add(1)
 		(<-ready).Stop()
 	}, func() { t.Error("it was stopped before") })
 	require.NoError(t, b.Start())
 	ready <- b
-	other := e.NewBeat(b, func() { n.Add(100) }, func() {})
+	other := e.NewBeat(b, func(int64) { n.Add(100) }, func() {})
 	require.NoError(t, other.Start())
 	require.Eventually(t, func() bool { return n.Load() > 500 }, 10*time.Second, time.Millisecond)
 	require.EqualValues(t, 1, n.Load()%100)
@@ -61,9 +61,9 @@ func TestBeatStopsItself(t *testing.T) {
 func TestBeatOfClosedEngine(t *testing.T) {
 	e := New(Config{})
 	var turns, closed atomic.Int64
-	b := e.NewBeat(nil, func() { turns.Add(1) }, func() { closed.Add(1) })
+	b := e.NewBeat(nil, func(int64) { turns.Add(1) }, func() { closed.Add(1) })
 	require.NoError(t, b.Start())
-	never := e.NewBeat(b, func() { t.Error("never started") }, func() { t.Error("never started") })
+	never := e.NewBeat(b, func(int64) { t.Error("never started") }, func() { t.Error("never started") })
 	require.Eventually(t, func() bool { return turns.Load() > 2 }, 10*time.Second, time.Millisecond)
 	require.NoError(t, e.Close())
 	require.EqualValues(t, 1, closed.Load())

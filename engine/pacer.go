@@ -140,7 +140,7 @@ func (p *pacer) run() {
 		}
 		now := Now()
 		if now-at*phaseNanos > suspended {
-			turn = now / phaseNanos // the machine slept; nobody wants those turns
+			turn = now / phaseNanos // nobody wants those turns any more
 			continue
 		}
 		if at*phaseNanos-now > nap {
@@ -162,7 +162,7 @@ func (p *pacer) run() {
 		for i, b := range beats {
 			beats[i] = nil
 			if !b.stopped.Load() {
-				b.turn()
+				b.turn(at * phaseNanos)
 			}
 		}
 	}
@@ -172,7 +172,7 @@ const (
 	phaseNanos = slotNanos / phases
 	nap        = slotNanos / 4
 	// suspended is how late a turn may be and still be made up for.
-	suspended = 50 * slotNanos
+	suspended = 10 * slotNanos
 )
 
 // nextTurn returns the first turn from turn on that has a source or a beat.

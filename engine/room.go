@@ -85,7 +85,7 @@ func (e *Engine) NewRoom(cfg RoomConfig) (*Room, error) {
 		leg.Close()
 		return nil, err
 	}
-	r.beat = leg.source.pacer.newBeat(r.tick, r.end)
+	r.beat = leg.source.pacer.newBeat(func(int64) { r.tick() }, r.end)
 	if err := r.beat.Start(); err != nil {
 		leg.Close()
 		return nil, err
