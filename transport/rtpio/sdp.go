@@ -182,9 +182,10 @@ type agreed struct {
 	codec       codec.Codec
 	payloadType uint8 // that we receive
 	sendType    uint8 // that we send: the peer's number
-	// eventType and sendEventType of telephone events on the codec's clock (RFC
-	// 4733); 0: none.
+	// eventType and sendEventType of telephone events (RFC 4733), 0: none; and
+	// their clock, in Hz. On another clock than the codec's none are sent.
 	eventType, sendEventType uint8
+	eventClock               int
 	// noiseType of comfort noise that we receive, on the codec's clock (RFC
 	// 3389); 0: none.
 	noiseType uint8

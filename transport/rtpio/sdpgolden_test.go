@@ -34,7 +34,7 @@ var offers = []struct {
 	{file: "ffmpeg-srtp", want: symmetric("PCMU/8000", 0, 0, "127.0.0.1:5004", "127.0.0.1:5005")},
 
 	// Its events run on 8000 Hz, the audio does not.
-	{file: "baresip", want: symmetric(opusMap, 96, 0, "127.0.0.1:30026", "127.0.0.1:30027").withFEC()},
+	{file: "baresip", want: symmetric(opusMap, 96, 0, "127.0.0.1:30026", "127.0.0.1:30027").withFEC().hears(101)},
 	// Encryption is offered, but can be done without.
 	{file: "baresip-srtp", want: symmetric("PCMA/8000", 8, 101, "127.0.0.1:30060", "127.0.0.1:30060")},
 	{file: "baresip-mand", refused: "m="},
@@ -108,5 +108,5 @@ func TestAnswerOfBaresip(t *testing.T) {
 	require.NoError(t, err)
 	a, err := settle(l, answer)
 	require.NoError(t, err)
-	require.Equal(t, symmetric(opusMap, 96, 0, "127.0.0.1:30054", "127.0.0.1:30054").withFEC(), dealOf(a))
+	require.Equal(t, symmetric(opusMap, 96, 0, "127.0.0.1:30054", "127.0.0.1:30054").withFEC().hears(101), dealOf(a))
 }

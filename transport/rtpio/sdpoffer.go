@@ -98,10 +98,10 @@ func (m *media) agree(l local) (agreed, *SDPError) {
 	if !ok {
 		return agreed{}, unacceptable("m=", describeFormats(m.formats), "one of "+describeFormats(offerFormats(l.codecs)))
 	}
-	event := besides(m.formats, nameEvents, c.ClockRate)
+	event, sent, clock := events(m.formats, c.ClockRate)
 	a := agreed{
 		codec: c, payloadType: f.pt, sendType: f.pt,
-		eventType: event, sendEventType: event, noiseType: besides(m.formats, nameNoise, c.ClockRate),
+		eventType: event, sendEventType: sent, eventClock: clock, noiseType: besides(m.formats, nameNoise, c.ClockRate),
 		remote: m.addr, remoteRTCP: m.rtcp,
 		send: m.flow().receives(), recv: m.flow().sends(),
 	}
@@ -124,7 +124,7 @@ func (m *media) settle(l local, offers []format) (agreed, *SDPError) {
 	a.useMux(m.mux && l.mux)
 	a.payloadType = offeredNumber(offers, a.payloadType, a.codec.Name, a.codec.ClockRate, a.codec.Channels)
 	if a.eventType != 0 {
-		a.eventType = offeredNumber(offers, a.eventType, nameEvents, a.codec.ClockRate, 1)
+		a.eventType = offeredNumber(offers, a.eventType, nameEvents, a.eventClock, 1)
 		if a.eventType == 0 {
 			a.sendEventType = 0
 		}
@@ -143,6 +143,18 @@ func firstCommon(formats []format, codecs []codec.Codec) (codec.Codec, format, b
 		}
 	}
 	return codec.Codec{}, format{}, false
+}
+
+// events returns the payload types of telephone events that come and that are
+// sent, and their clock. It should be the codec's (RFC 4733, section 2.1); but
+// many phones know 8000 Hz only, also beside opus. Theirs are understood, for
+// when a key was pressed does not depend on it, and are not sent: who would
+// reckon with which clock nobody knows.
+func events(formats []format, clock int) (come, sent uint8, at int) {
+	if t := besides(formats, nameEvents, clock); t != 0 {
+		return t, t, clock
+	}
+	return besides(formats, nameEvents, 8000), 0, 8000
 }
 
 // besides returns the payload type of what is not the codec, but shares its
@@ -217,7 +229,7 @@ func answerFormats(a agreed) []format {
 		out = append(out, noiseFormat(a.noiseType, a.codec.ClockRate))
 	}
 	if a.eventType != 0 {
-		out = append(out, eventFormat(a.eventType, a.codec.ClockRate))
+		out = append(out, eventFormat(a.eventType, a.eventClock))
 	}
 	return out
 }

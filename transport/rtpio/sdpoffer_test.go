@@ -43,6 +43,9 @@ func symmetric(rtpmap string, pt, event uint8, remote, rtcp string) deal {
 }
 
 func (d deal) noise(pt uint8) deal { d.noiseType = pt; return d }
+
+// hears is a deal in which events come, on the number pt, and are not sent.
+func (d deal) hears(pt uint8) deal { d.eventType, d.sendEventType = pt, 0; return d }
 func (d deal) withFEC() deal       { d.fec = true; return d }
 func (d deal) withDTX() deal       { d.dtx = true; return d }
 
