@@ -41,8 +41,8 @@ type Stream struct {
 
 // Pacing is how audio was sent: what the packets say of it, and when they came.
 type Pacing struct {
-	// Silences are jumps of the timestamp where no packet is missing and no key
-	// was pressed: nothing was sent. Marked packets have the marker bit.
+	// Silences are jumps of the timestamp where no packet is missing, no key was
+	// pressed and nothing foreign sent. Marked packets have the marker bit.
 	Silences int `json:"silences"`
 	Marked   int `json:"marked"`
 	// These should be 0. BadLength: payloads that are not 20 ms. BadStep:
@@ -197,45 +197,44 @@ func (s *Stream) sort(items []item, cfg Config) (audio []item) {
 }
 
 // steps checks timestamps and markers of audio that follows audio. Behind an
-// event the timestamp jumps too, and no document says whether that is marked.
+// event, or comfort noise, the timestamp jumps too, and no document says whether
+// that is marked.
 func (s *Stream) steps(items []item, cfg Config, row codec.Codec) {
-	event, missing := false, false
+	other, missing := false, false
 	var before *item
 	length := int64(0) // of the packet before
 	p := &s.Pacing
 	for i := range items {
 		it := &items[i]
 		missing = missing || it.missing
-		if it.header.PayloadType == cfg.EventType {
-			event = true
-		}
 		if it.header.PayloadType != cfg.PayloadType {
+			other = true
 			continue
 		}
 		if it.header.Marker {
 			p.Marked++
 		}
 		if before != nil && !missing {
-			s.step(it.timestamp-before.timestamp-length, it.header.Marker, event)
+			s.step(it.timestamp-before.timestamp-length, it.header.Marker, other)
 		}
 		samples := row.Samples(it.payload)
 		if samples != row.SampleRate/50 {
 			p.BadLength++
 		}
 		length = int64(samples) * int64(row.ClockRate) / int64(row.SampleRate)
-		before, event, missing = it, false, false
+		before, other, missing = it, false, false
 	}
 }
 
 // step judges a timestamp that lies so far behind the end of the packet before.
-func (s *Stream) step(jump int64, marked, event bool) {
+func (s *Stream) step(jump int64, marked, other bool) {
 	p := &s.Pacing
 	switch {
 	case jump < 0:
 		p.BadStep++
-	case jump == 0 && marked && !event:
+	case jump == 0 && marked && !other:
 		p.MarkedMidway++
-	case jump > 0 && !event:
+	case jump > 0 && !other:
 		p.Silences++
 		if !marked {
 			p.Unmarked++

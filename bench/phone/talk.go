@@ -17,7 +17,13 @@ func (p *Phone) talkLoop() {
 		p.goodbye()
 		p.drain()
 	}
-	p.asleep(p.now()+int64(p.cfg.Linger), nil)
+	// Slot by slot: a machine that stands still for a while must not take the
+	// time in which the rest could still be read.
+	for range Slots(p.cfg.Linger) {
+		if !p.asleep(p.now()+int64(Slot), nil) {
+			break
+		}
+	}
 	p.shut()
 	p.log, p.err = p.write()
 	if p.err != nil {
