@@ -225,7 +225,7 @@ func (c *Call) open() {
 		if c.options.Bidirectional {
 			c.contexts.Source = uuid.NewString()
 		}
-		endpoint, err = c.manager.media.Open(leg, transport.Stream{
+		endpoint, err = c.transport().Open(leg, transport.Stream{
 			SampleRate:    c.options.SampleRate,
 			Bidirectional: c.options.Bidirectional,
 			Contexts:      c.contexts,
@@ -248,6 +248,14 @@ func (c *Call) open() {
 			c.inbox.put(opened{})
 		}
 	})
+}
+
+// transport carries the call's media.
+func (c *Call) transport() transport.Transport {
+	if carrier, ok := c.cloud.(Carrier); ok {
+		return carrier.Media()
+	}
+	return c.manager.media
 }
 
 // bind ties the address to the call, for which the cloud may have dialled
