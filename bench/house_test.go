@@ -72,7 +72,8 @@ var rooms = []room{
 	{"session/rest", "session", "requests are sent alike, whatever they say"},
 	{"session/ops", "", "an operation's two ends are tied together alike, whatever it does"},
 	{"session/acs session/graph", "session session/blob session/hook session/oidc session/ops session/rest transport", "a cloud's client speaks that cloud's JSON and session's words"},
-	{"session/api session/dashboard", "session", "the control API shows snapshots of session"},
+	{"session/guard", "", "who may drive this host is told by the request, whatever it asks for"},
+	{"session/api session/dashboard", "session session/guard", "the control API shows snapshots of session"},
 
 	{"bench/signal/...", "codec/... engine/pcm bench/signal/...", "signals and detectors judge the product, so they share nothing with it"},
 	{"bench/netem", "", "an impaired network is arithmetic on packets"},

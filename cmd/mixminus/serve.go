@@ -14,7 +14,7 @@ import (
 
 	"github.com/mixminus/mixminus/engine/record"
 	"github.com/mixminus/mixminus/session"
-	"github.com/mixminus/mixminus/session/api"
+	"github.com/mixminus/mixminus/session/guard"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -196,7 +196,7 @@ func (f serveFlags) service(log *slog.Logger) (cfg serviceConfig, err error) {
 	if err != nil {
 		return cfg, fmt.Errorf("--token-file: %w", err)
 	}
-	if err := api.CheckListen(f.listen, token); err != nil {
+	if err := guard.CheckListen(f.listen, token); err != nil {
 		return cfg, fmt.Errorf("--listen: %w: set %s or --token-file", err, envToken)
 	}
 	cfg = serviceConfig{
