@@ -16,7 +16,12 @@ type carrier struct {
 	own *fakeMedia
 }
 
-func (c carrier) Media() transport.Transport { return c.own }
+func (c carrier) Media() transport.Transport {
+	if c.own == nil {
+		return nil
+	}
+	return c.own
+}
 
 func TestCarrierBringsItsOwnMedia(t *testing.T) {
 	own := &fakeMedia{endpoints: map[string]*fakeEndpoint{}}
@@ -51,4 +56,13 @@ func TestCarriersNeedNoOtherMedia(t *testing.T) {
 	require.NoError(t, m.Close(t.Context()))
 	_, err = New(Config{Engine: e, Clouds: []Cloud{carrier{&fakeCloud{name: "a"}, nil}, plain}})
 	require.ErrorContains(t, err, "Config.Media is nil")
+}
+
+func TestCarrierWithoutMediaHasNoCalls(t *testing.T) {
+	cloud := &fakeCloud{name: "carrier"}
+	inWorld(t, Config{Clouds: []Cloud{carrier{cloud, nil}}}, func(w *world) {
+		_, err := w.Create(w.Context(), "carrier", []byte(`{}`), Options{})
+		require.ErrorContains(w, err, "the media of cloud carrier is not ready")
+		require.Empty(w, cloud.lines())
+	})
 }

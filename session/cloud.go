@@ -65,7 +65,8 @@ type Announcer interface {
 // Carrier is a Cloud that brings its calls' media itself, past Config.Media: one
 // that dials no address, or none that the transport of the others mints.
 type Carrier interface {
-	// Media gives the legs of its calls addresses. It is never nil.
+	// Media gives the legs of its calls addresses; nil while it is not ready,
+	// when its calls fail.
 	Media() transport.Transport
 }
 

@@ -221,18 +221,7 @@ func (c *Call) open() {
 	}
 	var endpoint transport.Endpoint
 	if !c.options.ServiceHosted {
-		c.contexts = transport.Contexts{CallID: uuid.NewString(), Render: uuid.NewString()}
-		if c.options.Bidirectional {
-			c.contexts.Source = uuid.NewString()
-		}
-		endpoint, err = c.transport().Open(leg, transport.Stream{
-			SampleRate:    c.options.SampleRate,
-			Bidirectional: c.options.Bidirectional,
-			Contexts:      c.contexts,
-			OnUp:          func() { c.inbox.turn(+1, nil) },
-			OnDown:        func(err error) { c.inbox.turn(-1, err) },
-			OnTranscript:  c.tellTranscript,
-		})
+		endpoint, err = c.openEndpoint(leg)
 	}
 	if err != nil {
 		leg.Close()
@@ -250,12 +239,26 @@ func (c *Call) open() {
 	})
 }
 
-// transport carries the call's media.
-func (c *Call) transport() transport.Transport {
+// openEndpoint gives leg an address at what carries the media of its cloud.
+func (c *Call) openEndpoint(leg *engine.Leg) (transport.Endpoint, error) {
+	media := c.manager.media
 	if carrier, ok := c.cloud.(Carrier); ok {
-		return carrier.Media()
+		if media = carrier.Media(); media == nil {
+			return nil, fmt.Errorf("session: the media of cloud %s is not ready", c.cloud.Name())
+		}
 	}
-	return c.manager.media
+	c.contexts = transport.Contexts{CallID: uuid.NewString(), Render: uuid.NewString()}
+	if c.options.Bidirectional {
+		c.contexts.Source = uuid.NewString()
+	}
+	return media.Open(leg, transport.Stream{
+		SampleRate:    c.options.SampleRate,
+		Bidirectional: c.options.Bidirectional,
+		Contexts:      c.contexts,
+		OnUp:          func() { c.inbox.turn(+1, nil) },
+		OnDown:        func(err error) { c.inbox.turn(-1, err) },
+		OnTranscript:  c.tellTranscript,
+	})
 }
 
 // bind ties the address to the call, for which the cloud may have dialled
