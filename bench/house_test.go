@@ -72,6 +72,7 @@ var rooms = []room{
 	{"session/rest", "session", "requests are sent alike, whatever they say"},
 	{"session/ops", "", "an operation's two ends are tied together alike, whatever it does"},
 	{"session/acs session/graph", "session session/blob session/hook session/oidc session/ops session/rest transport", "a cloud's client speaks that cloud's JSON and session's words"},
+	{"session/rtp", "session session/guard session/rest session/ops transport", "RTP has no cloud behind it: who brings its streams is told in an interface of session/rtp"},
 	{"session/guard", "", "who may drive this host is told by the request, whatever it asks for"},
 	{"session/api session/dashboard", "session session/guard", "the control API shows snapshots of session"},
 
@@ -119,10 +120,12 @@ var bans = []ban{
 	{in: "session", never: drivers, why: "session asks transport.Transport; who answers is wired in cmd"},
 	{in: "session", never: "session/...", why: "session declares Cloud and knows no vendor's JSON: the clouds import session"},
 	{in: "session", never: "github.com/pion/... github.com/gorilla/...", why: "session controls calls, the transports carry their media"},
-	{in: "session/acs", never: "session/graph", why: "twins must not know each other: each cloud has its own habits"},
-	{in: "session/graph", never: "session/acs", why: "twins must not know each other: each cloud has its own habits"},
+	{in: "session/acs", never: "session/graph session/rtp", why: "twins must not know each other: each cloud has its own habits"},
+	{in: "session/graph", never: "session/acs session/rtp", why: "twins must not know each other: each cloud has its own habits"},
 	{in: "session/acs session/graph", never: drivers + "engine/...", why: "a cloud's client signals; media is bound to the leg by session"},
-	{in: "session/api session/dashboard", never: "session/graph session/acs", why: "whoever watches calls must not care which cloud carries them"},
+	{in: "session/rtp", never: "session/acs session/graph", why: "twins must not know each other: each cloud has its own habits"},
+	{in: "session/rtp", never: drivers + "engine/...", why: "session/rtp declares the Media that carries its streams; who that is is wired in cmd"},
+	{in: "session/api session/dashboard", never: "session/graph session/acs session/rtp", why: "whoever watches calls must not care which cloud carries them"},
 	{in: "session/...", never: "bench/...", why: downward},
 
 	{in: "bench/cloud", never: "session/...", tests: true, why: "an emulator that shares our parser " + ourselves},
