@@ -62,6 +62,14 @@ type Announcer interface {
 	AnnounceRecording(ctx context.Context, callID string, on bool) error
 }
 
+// Carrier is a Cloud that brings its calls' media itself, past Config.Media: one
+// that dials no address, or none that the transport of the others mints.
+type Carrier interface {
+	// Media gives the legs of its calls addresses; nil while it is not ready,
+	// when its calls fail.
+	Media() transport.Transport
+}
+
 // Roster is who is in a call.
 type Roster struct {
 	Participants []Participant

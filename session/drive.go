@@ -221,18 +221,7 @@ func (c *Call) open() {
 	}
 	var endpoint transport.Endpoint
 	if !c.options.ServiceHosted {
-		c.contexts = transport.Contexts{CallID: uuid.NewString(), Render: uuid.NewString()}
-		if c.options.Bidirectional {
-			c.contexts.Source = uuid.NewString()
-		}
-		endpoint, err = c.manager.media.Open(leg, transport.Stream{
-			SampleRate:    c.options.SampleRate,
-			Bidirectional: c.options.Bidirectional,
-			Contexts:      c.contexts,
-			OnUp:          func() { c.inbox.turn(+1, nil) },
-			OnDown:        func(err error) { c.inbox.turn(-1, err) },
-			OnTranscript:  c.tellTranscript,
-		})
+		endpoint, err = c.openEndpoint(leg)
 	}
 	if err != nil {
 		leg.Close()
@@ -247,6 +236,28 @@ func (c *Call) open() {
 		if c.manager.onCall == nil || c.guard("OnCall", func() { c.manager.onCall(c) }) {
 			c.inbox.put(opened{})
 		}
+	})
+}
+
+// openEndpoint gives leg an address at what carries the media of its cloud.
+func (c *Call) openEndpoint(leg *engine.Leg) (transport.Endpoint, error) {
+	media := c.manager.media
+	if carrier, ok := c.cloud.(Carrier); ok {
+		if media = carrier.Media(); media == nil {
+			return nil, fmt.Errorf("session: the media of cloud %s is not ready", c.cloud.Name())
+		}
+	}
+	c.contexts = transport.Contexts{CallID: uuid.NewString(), Render: uuid.NewString()}
+	if c.options.Bidirectional {
+		c.contexts.Source = uuid.NewString()
+	}
+	return media.Open(leg, transport.Stream{
+		SampleRate:    c.options.SampleRate,
+		Bidirectional: c.options.Bidirectional,
+		Contexts:      c.contexts,
+		OnUp:          func() { c.inbox.turn(+1, nil) },
+		OnDown:        func(err error) { c.inbox.turn(-1, err) },
+		OnTranscript:  c.tellTranscript,
 	})
 }
 

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -23,30 +25,48 @@ type IncomingCall struct {
 	answerBy time.Time
 }
 
+// ErrRepeated: the ringing was told before.
+var ErrRepeated = errors.New("session: ringing told before")
+
 // Ring hands in a call that a cloud brought. It never blocks: a ringing that
 // cannot be taken is dropped and counted. A second delivery of the same
 // ringing is dropped too.
 func (m *Manager) Ring(in Incoming) {
+	if _, err := m.TryRing(in); err != nil && !errors.Is(err, ErrRepeated) {
+		m.log.Warn("ringing refused", "cloud", in.Cloud, "ring", excerpt([]byte(in.ID)), "error", err)
+	}
+}
+
+// TryRing is Ring for a cloud that can turn the caller away itself: it returns
+// the call that rings, or why it does not. ErrTooManyCalls, ErrClosed and
+// ErrRepeated are among the errors, which it does not log.
+func (m *Manager) TryRing(in Incoming) (*IncomingCall, error) {
 	m.counters.rings.Add(1)
-	cl := m.clouds[in.Cloud]
-	if cl == nil || len(in.ID) > maxIDBytes {
+	ic, err := m.tryRing(in)
+	switch {
+	case errors.Is(err, ErrRepeated):
+		m.counters.ringsRepeated.Add(1)
+	case err != nil:
 		m.counters.ringsRefused.Add(1)
-		m.log.Warn("ringing refused", "cloud", in.Cloud, "ring", excerpt([]byte(in.ID)))
-		return
+	}
+	return ic, err
+}
+
+func (m *Manager) tryRing(in Incoming) (*IncomingCall, error) {
+	cl := m.clouds[in.Cloud]
+	if cl == nil {
+		return nil, &FieldError{"cloud", excerpt([]byte(in.Cloud)), "want one of: " + strings.Join(m.Clouds(), ", ")}
+	}
+	if len(in.ID) > maxIDBytes {
+		return nil, &FieldError{"id", excerpt([]byte(in.ID)), fmt.Sprintf("want at most %d bytes", maxIDBytes)}
 	}
 	c := m.newCall(cl, DirectionIncoming)
 	m.mu.Lock()
 	ic, err := m.ring(c, in)
 	m.mu.Unlock()
 	if err != nil {
-		m.counters.ringsRefused.Add(1)
-		m.log.Warn("ringing refused", "cloud", in.Cloud, "ring", in.ID, "error", err)
-		return
-	}
-	if ic == nil {
 		c.cancel()
-		m.counters.ringsRepeated.Add(1)
-		return
+		return nil, err
 	}
 	c.learn(in.From)
 	c.learn(in.To)
@@ -55,17 +75,17 @@ func (m *Manager) Ring(in Incoming) {
 		if m.decide(c, ErrDecided) == nil {
 			c.inbox.put(decided{cmd: cmdReject})
 		}
-		return
+		return ic, nil
 	}
 	m.wg.Go(func() { c.guard("OnIncoming", func() { m.onIncoming(ic) }) })
+	return ic, nil
 }
 
-// ring enters c among the calls that ring; nil if it is there already. Called
-// with mu held.
+// ring enters c among the calls that ring. Called with mu held.
 func (m *Manager) ring(c *Call, in Incoming) (*IncomingCall, error) {
 	print := sha256.Sum256([]byte(in.Cloud + "\x00" + in.ID + "\x00" + in.Context))
 	if _, known := m.rang.get(print); known {
-		return nil, nil
+		return nil, ErrRepeated
 	}
 	if in.ID == "" {
 		in.ID = uuid.NewString()
@@ -151,6 +171,10 @@ func (ic *IncomingCall) AnswerBy() time.Time { return ic.answerBy }
 
 // Done is closed when the call is over, however it was decided.
 func (ic *IncomingCall) Done() <-chan struct{} { return ic.call.done }
+
+// Err is why the call ended, as Call.Err says it: nil while it rings or lives,
+// and after it was declined.
+func (ic *IncomingCall) Err() error { return ic.call.Err() }
 
 // Answer takes the call: leg and address first, then Config.OnCall, then the
 // cloud is told. It returns when the cloud has said yes. Errors are as for

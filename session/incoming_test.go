@@ -172,3 +172,34 @@ func TestRingsRefused(t *testing.T) {
 		require.Len(w, w.Incoming(), 1)
 	})
 }
+
+func TestTryRingTellsWhyNot(t *testing.T) {
+	inWorld(t, Config{OnIncoming: later, MaxCalls: 1}, func(w *world) {
+		_, err := w.TryRing(Incoming{Cloud: "nobody", ID: "1"})
+		require.ErrorContains(w, err, `cloud = "nobody": want one of: fake`)
+		_, err = w.TryRing(Incoming{Cloud: "fake", ID: string(make([]byte, maxIDBytes+1))})
+		require.ErrorContains(w, err, "want at most 1024 bytes")
+		ic, err := w.TryRing(ring("r1"))
+		require.NoError(w, err)
+		require.NoError(w, ic.Err())
+		_, err = w.TryRing(ring("r1"))
+		require.ErrorIs(w, err, ErrRepeated)
+		_, err = w.TryRing(ring("r2"))
+		require.ErrorIs(w, err, ErrTooManyCalls)
+		s := w.Stats()
+		require.EqualValues(w, 5, s.Rings)
+		require.EqualValues(w, 1, s.RingsRepeated)
+		require.EqualValues(w, 3, s.RingsRefused)
+		time.Sleep(answerLimit)
+		<-ic.Done()
+		require.ErrorIs(w, ic.Err(), ErrAnswerDeadline)
+
+		ic, err = w.TryRing(ring("r3"))
+		require.NoError(w, err)
+		require.NoError(w, ic.Reject(w.Context(), ""))
+		require.NoError(w, ic.Err(), "declining is no failure")
+		require.NoError(w, w.Close(context.Background()))
+		_, err = w.TryRing(ring("r4"))
+		require.ErrorIs(w, err, ErrClosed)
+	})
+}

@@ -43,11 +43,12 @@ func (e *FieldError) Error() string {
 	return fmt.Sprintf("session: %s = %q: %s", e.Field, e.Value, e.Want)
 }
 
-// Config of a Manager. Engine, Media and Clouds are needed.
+// Config of a Manager. Engine and Clouds are needed, and Media unless each of
+// the clouds is a Carrier.
 type Config struct {
 	// Engine makes the calls' legs; the manager does not close it.
 	Engine *engine.Engine
-	// Media gives the legs addresses.
+	// Media gives the legs addresses, but those of a Carrier's calls.
 	Media transport.Transport
 	// Clouds by their names.
 	Clouds []Cloud
@@ -131,7 +132,7 @@ func New(cfg Config) (*Manager, error) {
 	switch {
 	case cfg.Engine == nil:
 		return nil, errors.New("session: Config.Engine is nil")
-	case cfg.Media == nil:
+	case cfg.Media == nil && !carryThemselves(cfg.Clouds):
 		return nil, errors.New("session: Config.Media is nil")
 	case cfg.MaxCalls < 0:
 		return nil, fmt.Errorf("session: Config.MaxCalls = %d, want 0 or more", cfg.MaxCalls)
@@ -168,6 +169,14 @@ func New(cfg Config) (*Manager, error) {
 	}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	return m, nil
+}
+
+// carryThemselves reports whether no call of these clouds needs Config.Media.
+func carryThemselves(clouds []Cloud) bool {
+	return len(clouds) > 0 && !slices.ContainsFunc(clouds, func(c Cloud) bool {
+		_, ok := c.(Carrier)
+		return !ok
+	})
 }
 
 // Create places a call: leg and address first, then OnCall, then the cloud is

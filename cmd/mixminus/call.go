@@ -54,6 +54,7 @@ lacks of callbackUri and media configuration is added. What it has of them stays
 events and media then go where it says, and not to this bot.`,
 		Example: `  mixminus call create --request '` + exampleRequest + `'
   mixminus call create --file request.json --channels unmixed
+  mixminus call create --cloud rtp --request '{"target":"127.0.0.1:6000","codec":"PCMU/8000","event_type":101}'
   mixminus call create --cloud graph --meeting 'https://teams.microsoft.com/l/meetup-join/…' --channels unmixed`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

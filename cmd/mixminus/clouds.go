@@ -9,8 +9,8 @@ import (
 	"github.com/mixminus/mixminus/session"
 	"github.com/mixminus/mixminus/session/acs"
 	"github.com/mixminus/mixminus/session/graph"
-	"github.com/mixminus/mixminus/session/hook"
 	"github.com/mixminus/mixminus/session/oidc"
+	"github.com/mixminus/mixminus/session/rtp"
 )
 
 // Paths of the webhooks.
@@ -19,6 +19,9 @@ const (
 	eventsPath = "/events/"
 	graphPath  = "/graph/callbacks"
 )
+
+// rtpPath is where offers of RTP come.
+const rtpPath = rtp.DefaultPath
 
 // acsConfig wires Communication Services.
 type acsConfig struct {
@@ -38,12 +41,13 @@ type wiredCloud struct {
 	verifier  *oidc.Verifier // nil: tokens are not checked
 	callbacks string         // path where it posts
 	paths     []string       // of its webhook
-	webhook   func(hook.Sink) (http.Handler, error)
+	webhook   func(*session.Manager) (http.Handler, error)
+	address   func() string               // where it listens besides; nil: nowhere
 	shut      func(context.Context) error // nil: nothing to end
 }
 
 func wireClouds(cfg serviceConfig) (all []wiredCloud, err error) {
-	if cfg.acs == nil && cfg.graph == nil {
+	if cfg.acs == nil && cfg.graph == nil && cfg.rtp == nil {
 		return nil, errors.New("no cloud is configured")
 	}
 	if cfg.acs != nil {
@@ -55,6 +59,13 @@ func wireClouds(cfg serviceConfig) (all []wiredCloud, err error) {
 	}
 	if cfg.graph != nil {
 		w, err := wireGraph(*cfg.graph, cfg.insecure, cfg.log)
+		if err != nil {
+			return all, err
+		}
+		all = append(all, w)
+	}
+	if cfg.rtp != nil {
+		w, err := wireRTP(*cfg.rtp, cfg.token)
 		if err != nil {
 			return all, err
 		}
@@ -77,8 +88,8 @@ func wireACS(cfg acsConfig, eventSecret string, insecure bool, log *slog.Logger)
 		}
 		config.Verify = w.verifier.Verify
 	}
-	w.webhook = func(sink hook.Sink) (http.Handler, error) {
-		config.Sink = sink
+	w.webhook = func(calls *session.Manager) (http.Handler, error) {
+		config.Sink = calls
 		return acs.NewWebhook(config)
 	}
 	return w, nil
@@ -99,8 +110,8 @@ func wireGraph(cfg graphConfig, insecure bool, log *slog.Logger) (w wiredCloud, 
 	}
 	w.client, config.Operations = client, client.Operations()
 	var webhook *graph.Webhook
-	w.webhook = func(sink hook.Sink) (http.Handler, error) {
-		config.Sink = sink
+	w.webhook = func(calls *session.Manager) (http.Handler, error) {
+		config.Sink = calls
 		webhook, err = graph.NewWebhook(config)
 		return webhook, err
 	}
@@ -125,9 +136,13 @@ func (w *wiredCloud) close(ctx context.Context) (err error) {
 
 // verify takes the token of a media upgrade that any of the clouds has signed:
 // which of them dials is told by the secret in the address, not by the token.
+// Where no cloud signs any, nobody may dial.
 func (s *service) verify(r *http.Request) error {
-	var errs []error
+	errs := []error{errors.New("no cloud has signed it")}
 	for i := range s.clouds {
+		if s.clouds[i].verifier == nil {
+			continue
+		}
 		err := s.clouds[i].verifier.Verify(r)
 		if err == nil {
 			return nil
@@ -141,8 +156,11 @@ func (s *service) verify(r *http.Request) error {
 func cloudIDs(c *session.Call) map[string]string {
 	conn := c.Connection()
 	ids := map[string]string{"callConnectionId": conn.CallID, "serverCallId": conn.GroupID, "correlationId": conn.CorrelationID}
-	if c.Cloud() == "graph" {
+	switch c.Cloud() {
+	case "graph":
 		ids = map[string]string{"id": conn.CallID, "callChainId": conn.GroupID, "myParticipantId": conn.SelfID}
+	case rtp.Name:
+		ids = map[string]string{"id": conn.CallID}
 	}
 	for name, id := range ids {
 		if id == "" {

@@ -14,7 +14,7 @@ import (
 
 	"github.com/mixminus/mixminus/engine/record"
 	"github.com/mixminus/mixminus/session"
-	"github.com/mixminus/mixminus/session/api"
+	"github.com/mixminus/mixminus/session/guard"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -38,6 +38,7 @@ type serveFlags struct {
 	insecure, json, autoAnswer    bool
 	acs                           acsFlags
 	graph                         graphFlags
+	rtp                           rtpFlags
 }
 
 func serveCommand(logger func() *slog.Logger) *cobra.Command {
@@ -48,8 +49,10 @@ func serveCommand(logger func() *slog.Logger) *cobra.Command {
 		Long: `Hosts a sample bot. Event Grid posts incoming calls to the events URL that is
 printed when it is ready, which holds a secret; ACS posts callbacks to /callbacks
 and dials /media. With --graph-endpoint it is a Teams bot too: Microsoft Graph
-posts notifications to /graph/callbacks, the calling webhook to register. Calls
-are driven by the control API under /v1 (mixminus call).
+posts notifications to /graph/callbacks, the calling webhook to register. With
+--rtp it takes plain RTP: of whoever sends to that address, and of whoever posts
+an SDP offer to /rtp. Calls are driven by the control API under /v1 (mixminus
+call).
 
 Secrets come from the environment or from files:
   ` + envKey + `       access key of the ACS resource, base64 (or --access-key-file,
@@ -69,7 +72,10 @@ Secrets come from the environment or from files:
 
   # a Teams bot of the emulated Graph, which rings it by
   # "mixminus emulate --insecure --graph-events http://127.0.0.1:7070/graph/callbacks"
-  mixminus serve --bot record --insecure --graph-endpoint http://127.0.0.1:7080`,
+  mixminus serve --bot record --insecure --graph-endpoint http://127.0.0.1:7080
+
+  # RTP alone, from this machine
+  mixminus serve --bot record --rtp 127.0.0.1:4000`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := readConfig(f.config, cmd.Flags()); err != nil {
@@ -86,9 +92,10 @@ Secrets come from the environment or from files:
 	fl.StringVar(&f.tokenFile, "token-file", "", "file with the control API's bearer token")
 	fl.BoolVar(&f.insecure, "insecure", false, "for local work: check no tokens, and make a leg of whoever dials the media URL")
 	fl.BoolVar(&f.autoAnswer, "auto-answer", true, "answer what rings; else mixminus call answer does, within 15 s")
-	fl.BoolVar(&f.json, "json", false, `print {"http","events","media","graph"} as one line of JSON when ready`)
+	fl.BoolVar(&f.json, "json", false, `print {"http","events","media","graph","rtp","rtp_offers"} as one line of JSON when ready`)
 	f.acs.add(fl)
 	f.graph.add(fl)
+	f.rtp.add(fl)
 	fl.StringVar(&f.config, "config", "", "JSON file with any of these flags by name; flags win")
 	return cmd
 }
@@ -196,7 +203,7 @@ func (f serveFlags) service(log *slog.Logger) (cfg serviceConfig, err error) {
 	if err != nil {
 		return cfg, fmt.Errorf("--token-file: %w", err)
 	}
-	if err := api.CheckListen(f.listen, token); err != nil {
+	if err := guard.CheckListen(f.listen, token); err != nil {
 		return cfg, fmt.Errorf("--listen: %w: set %s or --token-file", err, envToken)
 	}
 	cfg = serviceConfig{
@@ -209,7 +216,10 @@ func (f serveFlags) service(log *slog.Logger) (cfg serviceConfig, err error) {
 	if cfg.graph, err = f.graph.config(f.insecure, log); err != nil {
 		return cfg, err
 	}
-	cfg.acs, err = f.acs.config(f.insecure, cfg.graph != nil, log)
+	if cfg.rtp, err = f.rtp.config(log); err != nil {
+		return cfg, err
+	}
+	cfg.acs, err = f.acs.config(f.insecure, cfg.graph != nil || cfg.rtp != nil, log)
 	return cfg, err
 }
 

@@ -28,6 +28,7 @@ type serviceConfig struct {
 	eventSecret string
 	acs         *acsConfig   // nil: not this cloud
 	graph       *graphConfig // nil: not this cloud
+	rtp         *rtpConfig   // nil: no RTP
 	insecure    bool
 	token       string // of the control API
 	recordings  string // folder; "" records nothing
@@ -61,6 +62,10 @@ type serviceURLs struct {
 	Media  string `json:"media"`
 	// Graph is where Microsoft Graph posts the notifications of calls.
 	Graph string `json:"graph,omitempty"`
+	// RTP is the UDP address that takes whoever sends there, and Offers where
+	// SDP is posted.
+	RTP    string `json:"rtp,omitempty"`
+	Offers string `json:"rtp_offers,omitempty"`
 }
 
 // announce says what to do with them.
@@ -74,6 +79,12 @@ func (u serviceURLs) announce(bot string) string {
 	if u.Graph != "" {
 		text += fmt.Sprintf("  graph   %s\n", u.Graph)
 		emulate += " --graph-events " + u.Graph
+	}
+	if u.RTP != "" {
+		text += fmt.Sprintf("  rtp     %s\n  offers  %s\n", u.RTP, u.Offers)
+	}
+	if u.Events == "" && u.Graph == "" {
+		return text + fmt.Sprintf("Send it RTP, for example:\n  ffmpeg -re -i speech.wav -ar 8000 -ac 1 -c:a pcm_mulaw -f rtp rtp://%s\nEnd with Ctrl-C.\n", u.RTP)
 	}
 	text += fmt.Sprintf("  media   %s\n", u.Media)
 	return text + fmt.Sprintf("Ring it, in a terminal with the same %s:\n  %s\nEnd with Ctrl-C.\n", envKey, emulate)
@@ -167,6 +178,9 @@ func (s *service) route(cfg serviceConfig) error {
 		}
 		for _, path := range s.clouds[i].paths {
 			mux.Handle(path, handler)
+		}
+		if listens := s.clouds[i].address; listens != nil {
+			s.urls.RTP, s.urls.Offers = listens(), s.urls.HTTP+rtpPath
 		}
 	}
 	control, err := api.New(api.Config{Manager: s.manager, Token: cfg.token, Logger: cfg.log})

@@ -37,6 +37,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -45,6 +46,7 @@ import (
 	"time"
 
 	"github.com/mixminus/mixminus/session"
+	"github.com/mixminus/mixminus/session/guard"
 )
 
 // Config of a Server. Manager is needed.
@@ -63,7 +65,7 @@ type Config struct {
 // Server is the API's http.Handler.
 type Server struct {
 	manager *session.Manager
-	guard   guard
+	guard   guard.Guard
 	maxBody int64
 	log     *slog.Logger
 	mux     *http.ServeMux
@@ -135,10 +137,11 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Manager == nil {
 		return nil, errors.New("api: Config.Manager is nil")
 	}
-	if strings.ContainsAny(cfg.Token, " \t\r\n") {
-		return nil, errors.New("api: Config.Token contains white space")
+	who, err := guard.New(cfg.Token)
+	if err != nil {
+		return nil, fmt.Errorf("api: Config.Token: %w", err)
 	}
-	s := &Server{manager: cfg.Manager, guard: newGuard(cfg.Token), maxBody: cfg.MaxBody, log: cfg.Logger, mux: http.NewServeMux()}
+	s := &Server{manager: cfg.Manager, guard: who, maxBody: cfg.MaxBody, log: cfg.Logger, mux: http.NewServeMux()}
 	if s.maxBody <= 0 {
 		s.maxBody = 1 << 20
 	}
@@ -183,8 +186,8 @@ func New(cfg Config) (*Server, error) {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	if err := s.guard.check(r); err != nil {
-		writeError(w, err)
+	if no := s.guard.Check(r); no != nil {
+		writeError(w, &Error{Status: no.Status, Code: no.Code, Message: no.Message})
 		return
 	}
 	s.mux.ServeHTTP(w, r)

@@ -1,8 +1,11 @@
-package api
+// Package guard decides who may drive this host over HTTP. The control API and
+// the clouds that take calls at a path of their own ask it before anything else.
+package guard
 
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -11,7 +14,7 @@ import (
 	"strings"
 )
 
-// guard decides who is served.
+// Guard decides who is served.
 //
 // With a token: who bears it (RFC 6750 section 2.1), from anywhere.
 //
@@ -20,16 +23,29 @@ import (
 // the Host header must name loopback (a page whose name was rebound to
 // 127.0.0.1 still sends its name), no page of another origin may have sent the
 // request, and no proxy may have forwarded it.
-type guard struct {
+type Guard struct {
 	token *[sha256.Size]byte // nil: none
 }
 
-func newGuard(token string) guard {
+// Refusal is why a request is not served.
+type Refusal struct {
+	// Status of HTTP: 401 or 403.
+	Status int
+	// Code is one word: "unauthorized", "not_loopback", …
+	Code, Message string
+}
+
+// New returns the Guard of a host with that token, or without one if it is
+// empty.
+func New(token string) (Guard, error) {
+	if strings.ContainsAny(token, " \t\r\n") {
+		return Guard{}, errors.New("token contains white space")
+	}
 	if token == "" {
-		return guard{}
+		return Guard{}, nil
 	}
 	sum := sha256.Sum256([]byte(token))
-	return guard{&sum}
+	return Guard{&sum}, nil
 }
 
 // CheckListen refuses an address that must not be listened on without a
@@ -37,15 +53,16 @@ func newGuard(token string) guard {
 func CheckListen(addr, token string) error {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
-		return fmt.Errorf("api: listen address %q: %w", addr, err)
+		return fmt.Errorf("listen address %q: %w", addr, err)
 	}
 	if token == "" && !loopback(host) {
-		return fmt.Errorf("api: listen address %q is not loopback: that needs a bearer token", addr)
+		return fmt.Errorf("listen address %q is not loopback: that needs a bearer token", addr)
 	}
 	return nil
 }
 
-func (g guard) check(r *http.Request) *Error {
+// Check returns why r is not served, or nil.
+func (g Guard) Check(r *http.Request) *Refusal {
 	if g.token != nil {
 		return g.checkToken(r)
 	}
@@ -66,18 +83,18 @@ func (g guard) check(r *http.Request) *Error {
 
 // checkToken compares digests: equal in length, so that the time tells
 // nothing.
-func (g guard) checkToken(r *http.Request) *Error {
+func (g Guard) checkToken(r *http.Request) *Refusal {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	sum := sha256.Sum256([]byte(strings.TrimSpace(token)))
 	if subtle.ConstantTimeCompare(sum[:], g.token[:]) != 1 || !strings.EqualFold(scheme, "Bearer") {
-		return &Error{Status: http.StatusUnauthorized, Code: "unauthorized", Message: "bearer token missing or wrong"}
+		return &Refusal{Status: http.StatusUnauthorized, Code: "unauthorized", Message: "bearer token missing or wrong"}
 	}
 	return nil
 }
 
 // checkOrigin refuses what a page of another origin sent: by the browser's
 // own word (Fetch Metadata), or by Origin where it does not give it.
-func checkOrigin(r *http.Request) *Error {
+func checkOrigin(r *http.Request) *Refusal {
 	switch site := r.Header.Get("Sec-Fetch-Site"); site {
 	case "", "same-origin", "none":
 	default:
@@ -93,8 +110,8 @@ func checkOrigin(r *http.Request) *Error {
 	return nil
 }
 
-func forbidden(code, message string) *Error {
-	return &Error{Status: http.StatusForbidden, Code: code, Message: message}
+func forbidden(code, message string) *Refusal {
+	return &Refusal{Status: http.StatusForbidden, Code: code, Message: message}
 }
 
 // hostOf is a Host header without its port.
