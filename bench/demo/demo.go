@@ -11,14 +11,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/mixminus/mixminus/bench/cloud"
+	"github.com/mixminus/mixminus/bench/phone"
 	"github.com/mixminus/mixminus/engine"
 	"github.com/mixminus/mixminus/engine/record"
 	"github.com/mixminus/mixminus/session"
+	"github.com/mixminus/mixminus/transport"
 )
 
 // grace is what a scene may take beyond its length: ringing, the barge-in
@@ -74,6 +77,15 @@ type watched struct {
 	rec   *record.Recording // nil until it is recorded
 	leg   *engine.LegStats  // its last word
 	lobby *lobby            // nil if it was in none
+	phone *phone.Log        // of a call over RTP
+	rtp   *transport.RTPStats
+}
+
+// Host is what calls and is called.
+type Host struct {
+	Manager *session.Manager
+	// RTP is where it takes whoever sends.
+	RTP netip.AddrPort
 }
 
 // New prepares a performance.
@@ -118,16 +130,16 @@ func (d *Demo) calls() []*watched {
 }
 
 // Run plays all scenes side by side, and judges them.
-func (d *Demo) Run(ctx context.Context, m *session.Manager) (*Report, error) {
+func (d *Demo) Run(ctx context.Context, host Host) (*Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.cfg.Duration+grace)
 	defer cancel()
 	table := startTable(d)
 	defer table.stop()
 	var wg sync.WaitGroup
-	scenes := []func(context.Context, *session.Manager) error{d.incoming, d.outgoing, d.meeting, d.policy}
+	scenes := []func(context.Context, Host) error{d.incoming, d.outgoing, d.meeting, d.policy, d.phone}
 	errs := make([]error, len(scenes))
 	for i, scene := range scenes {
-		wg.Go(func() { errs[i] = scene(ctx, m) })
+		wg.Go(func() { errs[i] = scene(ctx, host) })
 	}
 	wg.Wait()
 	table.stop()
@@ -138,7 +150,7 @@ func (d *Demo) Run(ctx context.Context, m *session.Manager) (*Report, error) {
 }
 
 // incoming rings the bot and waits for the end of the call.
-func (d *Demo) incoming(ctx context.Context, _ *session.Manager) error {
+func (d *Demo) incoming(ctx context.Context, _ Host) error {
 	call, err := d.cfg.Emulator.Ring(ctx, cloud.Ring{Script: d.cfg.Incoming})
 	if err != nil {
 		return fmt.Errorf("demo: ring: %w", err)
@@ -151,7 +163,7 @@ func (d *Demo) incoming(ctx context.Context, _ *session.Manager) error {
 }
 
 // outgoing lets the bot create a call, with the request of the 2022 preview.
-func (d *Demo) outgoing(ctx context.Context, m *session.Manager) error {
+func (d *Demo) outgoing(ctx context.Context, host Host) error {
 	type id struct {
 		ID string `json:"id"`
 	}
@@ -167,7 +179,7 @@ func (d *Demo) outgoing(ctx context.Context, m *session.Manager) error {
 	if err != nil {
 		return err
 	}
-	c, err := m.Create(ctx, "acs", body, d.cfg.Outgoing)
+	c, err := host.Manager.Create(ctx, "acs", body, d.cfg.Outgoing)
 	if err != nil {
 		return fmt.Errorf("demo: create: %w", err)
 	}
@@ -195,7 +207,7 @@ func (d *Demo) settle(ctx context.Context, callID string) error {
 		}
 		stats := w.call.Leg().Stats()
 		d.mu.Lock()
-		w.leg = &stats
+		w.leg, w.rtp = &stats, w.call.Snapshot().Media.Transport.RTP
 		rec := w.rec
 		d.mu.Unlock()
 		if rec == nil {

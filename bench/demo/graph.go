@@ -34,7 +34,7 @@ type lobby struct {
 
 // meeting lets the bot join a scheduled meeting of Teams, wait in the lobby, be
 // admitted, hear who talks, say something, and leave.
-func (d *Demo) meeting(ctx context.Context, m *session.Manager) error {
+func (d *Demo) meeting(ctx context.Context, host Host) error {
 	tenant := d.cfg.Emulator.GraphApps()[0].TenantID
 	body, err := graph.Meeting{
 		ChatInfo: graph.ChatInfo{ThreadID: meetingThread, MessageID: "0"}, TenantID: tenant,
@@ -46,7 +46,7 @@ func (d *Demo) meeting(ctx context.Context, m *session.Manager) error {
 	if err != nil {
 		return fmt.Errorf("demo: meeting: %w", err)
 	}
-	c, err := m.Create(ctx, "graph", body, d.cfg.Meeting)
+	c, err := host.Manager.Create(ctx, "graph", body, d.cfg.Meeting)
 	if err != nil {
 		return fmt.Errorf("demo: join: %w", err)
 	}
@@ -97,7 +97,7 @@ func (d *Demo) waitInLobby(ctx context.Context, c *session.Call, call *cloud.Cal
 }
 
 // policy rings the bot for a recording that a policy asks for.
-func (d *Demo) policy(ctx context.Context, _ *session.Manager) error {
+func (d *Demo) policy(ctx context.Context, _ Host) error {
 	call, err := d.cfg.Emulator.RingGraph(ctx, cloud.GraphRing{Script: d.cfg.Incoming, Policy: policyName})
 	if err != nil {
 		return fmt.Errorf("demo: policy: %w", err)

@@ -13,6 +13,7 @@ import (
 	"github.com/mixminus/mixminus/bench/cloud"
 	"github.com/mixminus/mixminus/engine/pcm"
 	"github.com/mixminus/mixminus/engine/record"
+	"github.com/mixminus/mixminus/transport"
 )
 
 // Report is what a performance came to.
@@ -29,10 +30,12 @@ type CallReport struct {
 	Media     string `json:"media"`
 	FramesIn  int64  `json:"frames_in"`
 	FramesOut int64  `json:"frames_out"`
-	// FramesLost by the host's own count, and how many the emulator's script
-	// kept back.
+	// FramesLost by the host's own count, and how many the script kept back: of
+	// the emulator, or of the phone.
 	FramesLost            int64 `json:"frames_lost"`
 	FramesDroppedByScript int64 `json:"frames_dropped_by_script"`
+	// RTP is the network, of a call over RTP.
+	RTP *transport.RTPStats `json:"rtp,omitempty"`
 	// Underruns of the bot's audio at the emulator.
 	Underruns  int               `json:"underruns"`
 	LatencyMS  Latency           `json:"latency_ms"`
@@ -68,27 +71,29 @@ func millis(d time.Duration) float64 { return math.Round(float64(d)/1e3) / 1e3 }
 func (d *Demo) judge() (*Report, error) {
 	r := &Report{OK: true}
 	for _, w := range d.calls() {
-		call := d.cfg.Emulator.Call(w.call.CallID())
-		if call == nil || w.leg == nil {
+		if w.leg == nil {
 			return nil, fmt.Errorf("demo: call %s is not over", w.call.ID())
 		}
-		log := call.Log()
-		c := CallReport{
-			ID: w.call.ID(), Cloud: w.call.Cloud(), Direction: w.call.Direction().String(), Media: w.leg.Channels.String(),
-			FramesOut: w.leg.Source.Frames, FramesDroppedByScript: dropped(log), Underruns: len(log.Playout.Underruns),
-			LatencyMS: Latency{millis(w.leg.Latency.P50), millis(w.leg.Latency.P99), millis(w.leg.Latency.Max)},
-		}
-		c.FramesIn, c.FramesLost = w.leg.Frames()
 		var res record.Result
 		if w.rec != nil {
 			res = w.rec.Result()
 		}
+		var c CallReport
+		var v *verdict
+		if w.phone != nil {
+			c, v = d.judgePhone(w, res)
+		} else if call := d.cfg.Emulator.Call(w.call.CallID()); call != nil {
+			c, v = d.judgeCloud(w, call.Log(), res)
+		} else {
+			return nil, fmt.Errorf("demo: nobody knows call %s", w.call.ID())
+		}
+		c.ID, c.Cloud, c.Direction, c.Media = w.call.ID(), w.call.Cloud(), w.call.Direction().String(), w.leg.Channels.String()
+		c.FramesOut = w.leg.Source.Frames
+		c.LatencyMS = Latency{millis(w.leg.Latency.P50), millis(w.leg.Latency.P99), millis(w.leg.Latency.Max)}
 		for i := range res.Tracks {
 			t := &res.Tracks[i]
 			c.Recordings = append(c.Recordings, RecordingReport{Path: t.Path, Speaker: t.Label(), Name: t.Name, Samples: t.Samples, Missing: t.Missing, SHA256: t.SHA256})
 		}
-		v := judge(log, w.leg, res, d.cfg.Greeting)
-		v.meetingFacts(w.lobby)
 		c.Proven, c.Problems = v.proven, v.problems
 		r.OK = r.OK && len(v.problems) == 0
 		r.Calls = append(r.Calls, c)
@@ -97,6 +102,15 @@ func (d *Demo) judge() (*Report, error) {
 		return cmp.Or(cmp.Compare(a.Cloud, b.Cloud), cmp.Compare(a.Direction, b.Direction))
 	})
 	return r, nil
+}
+
+// judgeCloud judges a call of the emulator's.
+func (d *Demo) judgeCloud(w *watched, log *cloud.Log, res record.Result) (CallReport, *verdict) {
+	c := CallReport{FramesDroppedByScript: dropped(log), Underruns: len(log.Playout.Underruns)}
+	c.FramesIn, c.FramesLost = w.leg.Frames()
+	v := judge(log, w.leg, res, d.cfg.Greeting)
+	v.meetingFacts(w.lobby)
+	return c, v
 }
 
 // dropped counts the frames that were due and that the emulator kept back.
@@ -127,6 +141,10 @@ func (r *Report) Print(w io.Writer) {
 	for _, c := range r.Calls {
 		fmt.Fprintf(w, "\n%s, %s call, %s: frames %d in, %d lost, %d out; latency ms p50 %.3f p99 %.3f max %.3f\n",
 			c.Cloud, c.Direction, c.Media, c.FramesIn, c.FramesLost, c.FramesOut, c.LatencyMS.P50, c.LatencyMS.P99, c.LatencyMS.Max)
+		if n := c.RTP; n != nil {
+			fmt.Fprintf(w, "  %s, jitter %.1f ms, delay %.0f ms, %d packets lost, %d late, %d frames concealed\n",
+				n.Codec, n.Jitter, n.Delay, n.Lost, n.Late, n.Concealed)
+		}
 		for i, f := range c.Recordings {
 			if i == 0 {
 				fmt.Fprintf(w, "  in %s:\n", filepath.Dir(f.Path))

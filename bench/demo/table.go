@@ -106,6 +106,9 @@ func (t *table) call(b *strings.Builder, w *watched) {
 	if s.Latency.Count > 0 {
 		latency = fmt.Sprintf("%.3f/%.3f/%.3f", millis(s.Latency.P50), millis(s.Latency.P99), millis(s.Latency.Max))
 	}
+	if n := w.call.Snapshot().Media.Transport.RTP; n != nil {
+		latency += fmt.Sprintf("  jitter %.0f ms, delay %.0f ms, concealed %d", n.Jitter, n.Delay, n.Concealed)
+	}
 	if len(s.Renders) == 0 {
 		state := w.call.State().String()
 		if w.call.InLobby() {

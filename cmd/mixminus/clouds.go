@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 
+	"github.com/mixminus/mixminus/engine"
 	"github.com/mixminus/mixminus/session"
 	"github.com/mixminus/mixminus/session/acs"
 	"github.com/mixminus/mixminus/session/graph"
@@ -46,7 +47,7 @@ type wiredCloud struct {
 	shut      func(context.Context) error // nil: nothing to end
 }
 
-func wireClouds(cfg serviceConfig) (all []wiredCloud, err error) {
+func wireClouds(cfg serviceConfig, e *engine.Engine) (all []wiredCloud, err error) {
 	if cfg.acs == nil && cfg.graph == nil && cfg.rtp == nil {
 		return nil, errors.New("no cloud is configured")
 	}
@@ -65,7 +66,7 @@ func wireClouds(cfg serviceConfig) (all []wiredCloud, err error) {
 		all = append(all, w)
 	}
 	if cfg.rtp != nil {
-		w, err := wireRTP(*cfg.rtp, cfg.token)
+		w, err := wireRTP(*cfg.rtp, e, cfg.token)
 		if err != nil {
 			return all, err
 		}

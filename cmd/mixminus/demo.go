@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"time"
@@ -80,7 +81,7 @@ func runDemo(ctx context.Context, f demoFlags, out io.Writer, log *slog.Logger) 
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	report, err := s.show.Run(ctx, s.host.manager)
+	report, err := s.show.Run(ctx, s.address())
 	if ctx.Err() != nil {
 		return errors.New("interrupted: calls were hung up, recordings are in " + f.out)
 	}
@@ -154,8 +155,11 @@ func stageConfig(e *cloud.Server, log *slog.Logger) (serviceConfig, error) {
 			client: graph.ClientConfig{Endpoint: e.URL(), Version: graph.Beta, Token: token, Logger: log},
 			tokens: graph.VerifierConfig{OpenIDURL: e.GraphOIDCURL(), AppID: app.ID, Tenants: []string{app.TenantID}, Logger: log},
 		},
+		rtp: &rtpConfig{listen: "127.0.0.1:0", codecs: codecNames(), idle: 30 * time.Second, log: log, open: newRTPMedia},
 		bot: func(cloud string, d session.Direction) bot {
 			switch {
+			case cloud == "rtp":
+				return bots["echo"]
 			case d == session.DirectionIncoming:
 				return bots["record"]
 			case cloud == "graph":
@@ -164,6 +168,11 @@ func stageConfig(e *cloud.Server, log *slog.Logger) (serviceConfig, error) {
 			return bots["greet"]
 		},
 	}, nil
+}
+
+// address is where the host is called.
+func (s *stage) address() demo.Host {
+	return demo.Host{Manager: s.host.manager, RTP: netip.MustParseAddrPort(s.host.urls.RTP)}
 }
 
 // Close ends the host first, as it hangs up.

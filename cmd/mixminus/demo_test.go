@@ -29,9 +29,9 @@ func play(t *testing.T, unmixed, mixed []cloud.Fault) *demo.Report {
 	s, err := openStage(t.Context(), demo.Config{Duration: sceneLength, Incoming: in}, out, meeting, t.TempDir(), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, s.Close()) }()
-	r, err := s.show.Run(t.Context(), s.host.manager)
+	r, err := s.show.Run(t.Context(), s.address())
 	require.NoError(t, err)
-	require.Len(t, r.Calls, 4)
+	require.Len(t, r.Calls, 5)
 	return r
 }
 

@@ -14,8 +14,10 @@ import (
 	"time"
 
 	"github.com/mixminus/mixminus/codec"
+	"github.com/mixminus/mixminus/engine"
 	"github.com/mixminus/mixminus/session"
 	"github.com/mixminus/mixminus/session/rtp"
+	"github.com/mixminus/mixminus/transport/rtpio"
 	"github.com/spf13/pflag"
 )
 
@@ -52,6 +54,7 @@ type rtpConfig struct {
 	minPort, maxPort uint16
 	idle             time.Duration
 	public           netip.Addr // in SDP; not valid: that of listen
+	engine           *engine.Engine
 	log              *slog.Logger
 	// open makes what carries the streams and calls the cloud's hooks.
 	open func(rtpConfig, *rtp.Cloud) (rtpMedia, error)
@@ -67,8 +70,47 @@ type rtpMedia interface {
 
 // newRTPMedia listens for RTP, and tells the cloud of senders (Ring) and of
 // streams that ended (Ended).
-func newRTPMedia(rtpConfig, *rtp.Cloud) (rtpMedia, error) {
-	return nil, errors.New("--rtp: not built yet")
+func newRTPMedia(c rtpConfig, cloud *rtp.Cloud) (rtpMedia, error) {
+	addr, err := net.ResolveUDPAddr("udp", c.listen)
+	if err != nil {
+		return nil, fmt.Errorf("--rtp %q: %w", c.listen, err)
+	}
+	listen := addr.AddrPort()
+	if !listen.Addr().IsValid() { // ":5004"
+		listen = netip.AddrPortFrom(netip.IPv6Unspecified(), listen.Port())
+	}
+	s, err := rtpio.New(rtpio.Config{
+		Engine: c.engine, Listen: netip.AddrPortFrom(listen.Addr().Unmap(), listen.Port()), Codecs: c.table(),
+		MinPort: c.minPort, MaxPort: c.maxPort, Public: c.public, Idle: c.idle, Logger: c.log,
+		OnSender: cloud.Ring,
+		OnEnd: func(url string, err error) {
+			if errors.Is(err, rtpio.ErrIdle) {
+				err = nil // who falls silent has hung up
+			}
+			cloud.Ended(url, err)
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("--rtp %s: %w; is another serve running?", c.listen, err)
+	}
+	return rtpServer{s}, nil
+}
+
+// rtpServer is rtpio.Server with an address as those of listeners are.
+type rtpServer struct{ *rtpio.Server }
+
+func (s rtpServer) Addr() net.Addr { return net.UDPAddrFromAddrPort(s.Server.Addr()) }
+
+// table is the codecs in the order of preference.
+func (c *rtpConfig) table() (table []codec.Codec) {
+	for _, name := range c.codecs {
+		for _, x := range codec.All() {
+			if strings.EqualFold(x.Name, name) {
+				table = append(table, x)
+			}
+		}
+	}
+	return table
 }
 
 // config turns the flags into what RTP is wired from, nil if it is left out.
@@ -132,8 +174,9 @@ func portRange(s string) (lowest, highest uint16, err error) {
 
 // wireRTP makes the cloud. What carries its calls is opened with the manager
 // that takes them, for streams may come at once.
-func wireRTP(cfg rtpConfig, token string) (w wiredCloud, err error) {
+func wireRTP(cfg rtpConfig, e *engine.Engine, token string) (w wiredCloud, err error) {
 	w = wiredCloud{paths: []string{rtpPath, rtpPath + "/"}}
+	cfg.engine = e
 	cloud, err := rtp.New(rtp.Config{Path: rtpPath, Token: token, Logger: cfg.log})
 	if err != nil {
 		return w, err

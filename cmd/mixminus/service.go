@@ -137,7 +137,7 @@ func (s *service) build(cfg serviceConfig) (err error) {
 			return err
 		}
 	}
-	if s.clouds, err = wireClouds(cfg); err != nil {
+	if s.clouds, err = wireClouds(cfg, s.engine); err != nil {
 		return err
 	}
 	media := acsws.Config{BaseURL: s.urls.Media, Insecure: cfg.insecure, Logger: cfg.log}

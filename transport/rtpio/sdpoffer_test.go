@@ -178,19 +178,20 @@ func TestEventsRunOnTheClockOfTheCodec(t *testing.T) {
 	events := []string{"a=rtpmap:96 opus/48000/2", "a=rtpmap:97 l16/16000/1", "a=rtpmap:98 Telephone-Event/48000/1",
 		"a=rtpmap:99 telephone-event/16000", "a=rtpmap:100 telephone-event/8000", "a=rtpmap:104 CN/16000"}
 	for _, c := range []struct {
-		formats           string
-		pt, event, noises uint8
+		formats                 string
+		pt, event, sent, noises uint8
 	}{
-		{"96 97 9 98 99 100 104", 96, 98, 0},
-		{"97 9 98 99 100 104 13", 97, 99, 104},
-		{"9 98 99 100 104 13", 9, 100, 13},
-		{"0 98 99 100", 0, 100, 0},
-		{"96 100 13", 96, 0, 0}, // none on 48000 Hz
-		{"97 100 13", 97, 0, 0},
-		{"8 98", 8, 0, 0},
+		{"96 97 9 98 99 100 104", 96, 98, 98, 0},
+		{"97 9 98 99 100 104 13", 97, 99, 99, 104},
+		{"9 98 99 100 104 13", 9, 100, 100, 13},
+		{"0 98 99 100", 0, 100, 100, 0},
+		{"96 100 13", 96, 100, 0, 0}, // none on 48000 Hz: such are only heard
+		{"97 100 13", 97, 100, 0, 0},
+		{"96 99", 96, 0, 0, 0},
+		{"8 98", 8, 0, 0, 0},
 	} {
 		a, answer := answered(t, audioWith("audio 4000 RTP/AVP "+c.formats, events...), ours())
-		require.Equal(t, []uint8{c.pt, c.event, c.noises}, []uint8{a.payloadType, a.eventType, a.noiseType}, c.formats)
+		require.Equal(t, []uint8{c.pt, c.event, c.sent, c.noises}, []uint8{a.payloadType, a.eventType, a.sendEventType, a.noiseType}, c.formats)
 		require.Equal(t, c.event != 0, strings.Contains(answer, "telephone-event"))
 	}
 }

@@ -1,0 +1,243 @@
+package rtpio
+
+import (
+	"fmt"
+	"net/netip"
+	"sync/atomic"
+
+	"github.com/mixminus/mixminus/transport/rtpmedia"
+)
+
+// Kernel buffers. A shared port's hold what a thousand phones send in 50 ms,
+// should the loop be late by that.
+const (
+	sharedBuffer = 4 << 20
+	ownBuffer    = 128 << 10
+)
+
+// port is the shared port: a socket for media and, where the next port is free,
+// one for reports. It lives on its loop.
+type port struct {
+	// Static after construction.
+	loop    *loop
+	rtp     *socket
+	reports *socket // nil: only beside the media
+
+	// Owned by the loop.
+	sources map[netip.AddrPort]*source
+	streams map[uint32]*conn // by SSRC; of two with the same, the last
+	legs    int
+	callers callers
+
+	watching chan struct{} // holds one: the loop stands still, somebody is to look for it
+
+	// Atomic.
+	strangers, malformed, strayReports atomic.Int64
+}
+
+// source is an address from which somebody sends: mostly one stream.
+type source struct {
+	conns   []*conn
+	callers []*caller
+}
+
+func openPort(l *loop, at netip.AddrPort) (*port, error) {
+	rtp, err := listenUDP(at, sharedBuffer, sharedBuffer)
+	if err != nil {
+		return nil, fmt.Errorf("rtpio: Config.Listen = %v: %w", at, err)
+	}
+	p := &port{
+		loop: l, rtp: rtp, sources: make(map[netip.AddrPort]*source), streams: make(map[uint32]*conn),
+		watching: make(chan struct{}, 1),
+	}
+	p.callers.port = p
+	if local := rtp.local(); local.Port() < 65535 {
+		// If somebody else has it, reports come beside the media or not at all.
+		if s, err := listenUDP(netip.AddrPortFrom(local.Addr(), local.Port()+1), 0, 0); err == nil {
+			p.reports = s
+		}
+	}
+	l.port = p
+	p.watch()
+	go p.watchLoop()
+	return p, nil
+}
+
+// watch asks for a look at the socket while the loop stands still.
+func (p *port) watch() {
+	select {
+	case p.watching <- struct{}{}:
+	default:
+	}
+}
+
+// watchLoop starts the loop when something comes.
+func (p *port) watchLoop() {
+	for range p.watching {
+		if p.rtp.wait() != nil || !p.loop.post(func() {}) {
+			return
+		}
+	}
+}
+
+func (p *port) close() {
+	p.rtp.close()
+	if p.reports != nil {
+		p.reports.close()
+	}
+	close(p.watching)
+}
+
+// control is the socket from which reports are sent.
+func (p *port) control(mux bool) *socket {
+	if mux || p.reports == nil {
+		return p.rtp
+	}
+	return p.reports
+}
+
+// read takes what has come; false if nothing has.
+func (p *port) read(now, unix int64) (any bool) {
+	l := p.loop
+	for range bursts {
+		n := p.rtp.recv(l.rx, now, unix)
+		for i := range l.rx.packets {
+			d := &l.rx.packets[i]
+			if rtpmedia.IsRTCP(d.data) {
+				p.takeReport(d, unix, true)
+				continue
+			}
+			p.take(d)
+		}
+		any = any || n > 0
+		if !l.rx.more() {
+			break
+		}
+	}
+	if p.reports != nil {
+		p.reports.recv(l.rx1, now, unix)
+		for i := range l.rx1.packets {
+			p.takeReport(&l.rx1.packets[i], unix, false)
+		}
+	}
+	p.callers.expire(now)
+	return any
+}
+
+// take takes a packet of media.
+func (p *port) take(d *datagram) {
+	pkt := &p.loop.packet
+	if pkt.Parse(d.data) != nil {
+		p.malformed.Add(1)
+		return
+	}
+	s := p.sources[d.from]
+	if s != nil {
+		for _, c := range s.conns {
+			if c.ssrc == pkt.SSRC {
+				p.pass(c, d)
+				return
+			}
+		}
+	}
+	if c := p.streams[pkt.SSRC]; c != nil && c.silent(d.arrival) > rebinds && c.known(pkt.PayloadType) && c.remote.Addr() == d.from.Addr() {
+		p.move(c, d.from)
+		p.pass(c, d)
+		return
+	}
+	p.callers.take(s, d)
+}
+
+// pass gives a leg its packet. A handler that panics ends its own leg only.
+func (p *port) pass(c *conn, d *datagram) {
+	if err := c.take(d.arrival, d.from, &p.loop.packet); err != nil {
+		c.fault = err
+	}
+}
+
+// takeReport takes a compound, which is its leg's who has that SSRC at that
+// address, or whose media come from the port before.
+func (p *port) takeReport(d *datagram, unix int64, onMedia bool) {
+	ssrc, ok := rtpmedia.ReporterOf(d.data)
+	if !ok {
+		p.malformed.Add(1)
+		return
+	}
+	c := p.streams[ssrc]
+	if c == nil || c.remote.Addr() != d.from.Addr() {
+		from := d.from
+		if !onMedia {
+			from = netip.AddrPortFrom(from.Addr(), from.Port()-1)
+		}
+		s := p.sources[from]
+		if s == nil || len(s.conns) != 1 {
+			p.strayReports.Add(1)
+			return
+		}
+		c = s.conns[0]
+	}
+	c.control(d.arrival, unix, d.from, d.data, onMedia)
+}
+
+// join makes c the leg of a stream from a source.
+func (p *port) join(c *conn) {
+	s := p.sources[c.remote]
+	if s == nil {
+		s = &source{}
+		p.sources[c.remote] = s
+	}
+	s.conns = append(s.conns, c)
+	p.streams[c.ssrc] = c
+	p.legs++
+}
+
+// forget undoes join.
+func (p *port) forget(c *conn) {
+	if p.streams[c.ssrc] == c {
+		delete(p.streams, c.ssrc)
+	}
+	s := p.sources[c.remote]
+	if s == nil {
+		return
+	}
+	s.conns = without(s.conns, c)
+	p.legs--
+	p.tidy(c.remote, s)
+}
+
+// tidy forgets a source from which nobody is known any more.
+func (p *port) tidy(at netip.AddrPort, s *source) {
+	if len(s.conns) == 0 && len(s.callers) == 0 {
+		delete(p.sources, at)
+	}
+}
+
+// move follows a stream to another address.
+func (p *port) move(c *conn, to netip.AddrPort) {
+	p.forget(c)
+	c.remote = to
+	c.reports = reportsOf(to, c.terms.mux)
+	p.join(c)
+}
+
+// renamed notes that a leg's stream bears another SSRC.
+func (l *loop) renamed(c *conn, ssrc uint32) {
+	if c.own == nil {
+		if l.port.streams[c.ssrc] == c {
+			delete(l.port.streams, c.ssrc)
+		}
+		l.port.streams[ssrc] = c
+	}
+	c.ssrc = ssrc
+}
+
+func without[T comparable](list []T, x T) []T {
+	left := list[:0]
+	for _, y := range list {
+		if y != x {
+			left = append(left, y)
+		}
+	}
+	clear(list[len(left):])
+	return left
+}
