@@ -15,22 +15,57 @@ type kernel struct{ avx2 bool }
 // then together. len(dst) is a multiple of lanes, len(h) == len(off) is even.
 func convolve(dst []int16, x, h []float32, off []int32) {
 	off = off[:len(h)]
-	for len(dst) >= 4 {
-		var a, b, c, d, e, f, g, k float32
-		for t := 0; t+1 < len(h); t += 2 {
-			even, odd := h[t], h[t+1]
-			p, q := (*[4]float32)(x[off[t]:]), (*[4]float32)(x[off[t+1]:])
-			a += float32(even * p[0])
-			b += float32(even * p[1])
-			c += float32(even * p[2])
-			d += float32(even * p[3])
-			e += float32(odd * q[0])
-			f += float32(odd * q[1])
-			g += float32(odd * q[2])
-			k += float32(odd * q[3])
+	for len(dst) >= lanes {
+		var sums [2][lanes]float32
+		for odd := range sums {
+			var a, b, c, d, e, f, g, k float32
+			for t := odd; t < len(h); t += 2 {
+				h, p := h[t], (*[lanes]float32)(x[off[t]:])
+				a += float32(h * p[0])
+				b += float32(h * p[1])
+				c += float32(h * p[2])
+				d += float32(h * p[3])
+				e += float32(h * p[4])
+				f += float32(h * p[5])
+				g += float32(h * p[6])
+				k += float32(h * p[7])
+			}
+			sums[odd] = [lanes]float32{a, b, c, d, e, f, g, k}
 		}
-		dst[0], dst[1], dst[2], dst[3] = round(a+e), round(b+f), round(c+g), round(d+k)
-		dst, x = dst[4:], x[4:]
+		for i := range lanes {
+			dst[i] = round(sums[0][i] + sums[1][i])
+		}
+		dst, x = dst[lanes:], x[lanes:]
+	}
+}
+
+// fold is convolve for a phase that reads the same from both ends. h is its
+// first half: a tap is multiplied with the sum of two samples, which is exact,
+// one as far from the first as the other from the last. Taps beyond the middle
+// are zero, and there only to make their number even.
+func fold(dst []int16, x, h []float32, off []int32) {
+	last := len(off) - 1
+	for len(dst) >= lanes {
+		var sums [2][lanes]float32
+		for odd := range sums {
+			var a, b, c, d, e, f, g, k float32
+			for t := odd; t < len(h); t += 2 {
+				h, p, q := h[t], (*[lanes]float32)(x[off[t]:]), (*[lanes]float32)(x[off[last-t]:])
+				a += float32(h * (p[0] + q[0]))
+				b += float32(h * (p[1] + q[1]))
+				c += float32(h * (p[2] + q[2]))
+				d += float32(h * (p[3] + q[3]))
+				e += float32(h * (p[4] + q[4]))
+				f += float32(h * (p[5] + q[5]))
+				g += float32(h * (p[6] + q[6]))
+				k += float32(h * (p[7] + q[7]))
+			}
+			sums[odd] = [lanes]float32{a, b, c, d, e, f, g, k}
+		}
+		for i := range lanes {
+			dst[i] = round(sums[0][i] + sums[1][i])
+		}
+		dst, x = dst[lanes:], x[lanes:]
 	}
 }
 

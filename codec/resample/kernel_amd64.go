@@ -15,6 +15,14 @@ func (k kernel) convolve(dst []int16, x, h []float32, off []int32) {
 	convolve(dst, x, h, off)
 }
 
+func (k kernel) fold(dst []int16, x, h []float32, off []int32) {
+	if k.avx2 {
+		foldAVX2(dst, x, h, off)
+		return
+	}
+	fold(dst, x, h, off)
+}
+
 func (k kernel) dot(h, x []float32) float32 {
 	if k.avx2 {
 		return dotAVX2(h, x)
@@ -58,6 +66,9 @@ func (k kernel) weave(dst []int16, src []int16, slots int) {
 
 //go:noescape
 func convolveAVX2(dst []int16, x, h []float32, off []int32)
+
+//go:noescape
+func foldAVX2(dst []int16, x, h []float32, off []int32)
 
 //go:noescape
 func dotAVX2(h, x []float32) float32

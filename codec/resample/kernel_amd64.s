@@ -40,6 +40,80 @@ GLOBL spread<>(SB), RODATA|NOPTR, $48
 	VADDPS     Y12, x, x \
 	VCVTTPS2DQ x, x
 
+#define CONSTANTS \
+	VPCMPEQD     Y14, Y14, Y14 \
+	VPSLLD       $31, Y14, Y14 \
+	VBROADCASTSS half<>(SB), Y15
+
+#define CLEAR \
+	VXORPS Y0, Y0, Y0 \
+	VXORPS Y1, Y1, Y1 \
+	VXORPS Y2, Y2, Y2 \
+	VXORPS Y3, Y3, Y3 \
+	VXORPS Y4, Y4, Y4 \
+	VXORPS Y5, Y5, Y5 \
+	VXORPS Y6, Y6, Y6 \
+	VXORPS Y7, Y7, Y7
+
+// STORE32 adds the two sums of 32 outputs and writes them.
+#define STORE32 \
+	VADDPS    Y4, Y0, Y0 \
+	VADDPS    Y5, Y1, Y1 \
+	VADDPS    Y6, Y2, Y2 \
+	VADDPS    Y7, Y3, Y3 \
+	ROUND(Y0) \
+	ROUND(Y1) \
+	ROUND(Y2) \
+	ROUND(Y3) \
+	VPACKSSDW Y1, Y0, Y0 \
+	VPACKSSDW Y3, Y2, Y2 \
+	VPERMQ    $0xd8, Y0, Y0 \
+	VPERMQ    $0xd8, Y2, Y2 \
+	VMOVDQU   Y0, (DI) \
+	VMOVDQU   Y2, 32(DI) \
+	ADDQ      $64, DI \
+	ADDQ      $128, SI
+
+// STORE8 is the same for 8 outputs.
+#define STORE8 \
+	VADDPS       Y4, Y0, Y0 \
+	ROUND(Y0) \
+	VEXTRACTI128 $1, Y0, X1 \
+	VPACKSSDW    X1, X0, X0 \
+	VMOVDQU      X0, (DI) \
+	ADDQ         $16, DI \
+	ADDQ         $32, SI
+
+// TAP32 multiplies 32 samples from x on by h, and adds them to the sums.
+#define TAP32(x, h, a, b, c, d) \
+	VMULPS (x), h, Y10 \
+	VMULPS 32(x), h, Y11 \
+	VMULPS 64(x), h, Y12 \
+	VMULPS 96(x), h, Y13 \
+	VADDPS Y10, a, a \
+	VADDPS Y11, b, b \
+	VADDPS Y12, c, c \
+	VADDPS Y13, d, d
+
+// PAIR32 is TAP32 for the sums of the samples from x and from y on.
+#define PAIR32(x, y, h, a, b, c, d) \
+	VMOVUPS (x), Y10 \
+	VMOVUPS 32(x), Y11 \
+	VMOVUPS 64(x), Y12 \
+	VMOVUPS 96(x), Y13 \
+	VADDPS  (y), Y10, Y10 \
+	VADDPS  32(y), Y11, Y11 \
+	VADDPS  64(y), Y12, Y12 \
+	VADDPS  96(y), Y13, Y13 \
+	VMULPS  Y10, h, Y10 \
+	VMULPS  Y11, h, Y11 \
+	VMULPS  Y12, h, Y12 \
+	VMULPS  Y13, h, Y13 \
+	VADDPS  Y10, a, a \
+	VADDPS  Y11, b, b \
+	VADDPS  Y12, c, c \
+	VADDPS  Y13, d, d
+
 // func convolveAVX2(dst []int16, x, h []float32, off []int32)
 //
 // Y0 to Y3 are the sums of the even taps, Y4 to Y7 those of the odd ones: 32
@@ -51,24 +125,13 @@ TEXT ·convolveAVX2(SB), NOSPLIT, $0-96
 	MOVQ h_base+48(FP), R8
 	MOVQ h_len+56(FP), CX
 	MOVQ off_base+72(FP), R9
-
-	VPCMPEQD     Y14, Y14, Y14
-	VPSLLD       $31, Y14, Y14
-	VBROADCASTSS half<>(SB), Y15
-
+	CONSTANTS
 	SUBQ $32, DX
 	JLT  rest
 
 block:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	XORQ   BX, BX
+	CLEAR
+	XORQ BX, BX
 
 taps:
 	MOVLQSX      (R9)(BX*4), R10
@@ -77,44 +140,15 @@ taps:
 	VBROADCASTSS 4(R8)(BX*4), Y9
 	LEAQ         (SI)(R10*4), R10
 	LEAQ         (SI)(R11*4), R11
-	VMULPS       (R10), Y8, Y10
-	VMULPS       32(R10), Y8, Y11
-	VMULPS       64(R10), Y8, Y12
-	VMULPS       96(R10), Y8, Y13
-	VADDPS       Y10, Y0, Y0
-	VADDPS       Y11, Y1, Y1
-	VADDPS       Y12, Y2, Y2
-	VADDPS       Y13, Y3, Y3
-	VMULPS       (R11), Y9, Y10
-	VMULPS       32(R11), Y9, Y11
-	VMULPS       64(R11), Y9, Y12
-	VMULPS       96(R11), Y9, Y13
-	VADDPS       Y10, Y4, Y4
-	VADDPS       Y11, Y5, Y5
-	VADDPS       Y12, Y6, Y6
-	VADDPS       Y13, Y7, Y7
+	TAP32(R10, Y8, Y0, Y1, Y2, Y3)
+	TAP32(R11, Y9, Y4, Y5, Y6, Y7)
 	ADDQ         $2, BX
 	CMPQ         BX, CX
 	JLT          taps
 
-	VADDPS    Y4, Y0, Y0
-	VADDPS    Y5, Y1, Y1
-	VADDPS    Y6, Y2, Y2
-	VADDPS    Y7, Y3, Y3
-	ROUND(Y0)
-	ROUND(Y1)
-	ROUND(Y2)
-	ROUND(Y3)
-	VPACKSSDW Y1, Y0, Y0
-	VPACKSSDW Y3, Y2, Y2
-	VPERMQ    $0xd8, Y0, Y0
-	VPERMQ    $0xd8, Y2, Y2
-	VMOVDQU   Y0, (DI)
-	VMOVDQU   Y2, 32(DI)
-	ADDQ      $64, DI
-	ADDQ      $128, SI
-	SUBQ      $32, DX
-	JGE       block
+	STORE32
+	SUBQ $32, DX
+	JGE  block
 
 rest:
 	ADDQ $24, DX
@@ -138,15 +172,90 @@ eightTaps:
 	CMPQ         BX, CX
 	JLT          eightTaps
 
-	VADDPS       Y4, Y0, Y0
-	ROUND(Y0)
-	VEXTRACTI128 $1, Y0, X1
-	VPACKSSDW    X1, X0, X0
-	VMOVDQU      X0, (DI)
-	ADDQ         $16, DI
-	ADDQ         $32, SI
-	SUBQ         $8, DX
-	JGE          eight
+	STORE8
+	SUBQ $8, DX
+	JGE  eight
+
+done:
+	VZEROUPPER
+	RET
+
+// func foldAVX2(dst []int16, x, h []float32, off []int32)
+//
+// As convolveAVX2; R12 runs through off from its end.
+TEXT ·foldAVX2(SB), NOSPLIT, $0-96
+	MOVQ dst_base+0(FP), DI
+	MOVQ dst_len+8(FP), DX
+	MOVQ x_base+24(FP), SI
+	MOVQ h_base+48(FP), R8
+	MOVQ h_len+56(FP), CX
+	MOVQ off_base+72(FP), R9
+	MOVQ off_len+80(FP), AX
+	LEAQ -4(R9)(AX*4), AX
+	CONSTANTS
+	SUBQ $32, DX
+	JLT  rest
+
+block:
+	CLEAR
+	XORQ BX, BX
+	MOVQ AX, R12
+
+pairs:
+	MOVLQSX      (R9)(BX*4), R10
+	MOVLQSX      (R12), R11
+	VBROADCASTSS (R8)(BX*4), Y8
+	LEAQ         (SI)(R10*4), R10
+	LEAQ         (SI)(R11*4), R11
+	PAIR32(R10, R11, Y8, Y0, Y1, Y2, Y3)
+	MOVLQSX      4(R9)(BX*4), R10
+	MOVLQSX      -4(R12), R11
+	VBROADCASTSS 4(R8)(BX*4), Y9
+	LEAQ         (SI)(R10*4), R10
+	LEAQ         (SI)(R11*4), R11
+	PAIR32(R10, R11, Y9, Y4, Y5, Y6, Y7)
+	SUBQ         $8, R12
+	ADDQ         $2, BX
+	CMPQ         BX, CX
+	JLT          pairs
+
+	STORE32
+	SUBQ $32, DX
+	JGE  block
+
+rest:
+	ADDQ $24, DX
+	JLT  done
+
+eight:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y4, Y4, Y4
+	XORQ   BX, BX
+	MOVQ   AX, R12
+
+eightPairs:
+	MOVLQSX      (R9)(BX*4), R10
+	MOVLQSX      4(R9)(BX*4), R11
+	VMOVUPS      (SI)(R10*4), Y10
+	VMOVUPS      (SI)(R11*4), Y11
+	MOVLQSX      (R12), R10
+	MOVLQSX      -4(R12), R11
+	VADDPS       (SI)(R10*4), Y10, Y10
+	VADDPS       (SI)(R11*4), Y11, Y11
+	VBROADCASTSS (R8)(BX*4), Y8
+	VBROADCASTSS 4(R8)(BX*4), Y9
+	VMULPS       Y10, Y8, Y10
+	VMULPS       Y11, Y9, Y11
+	VADDPS       Y10, Y0, Y0
+	VADDPS       Y11, Y4, Y4
+	SUBQ         $8, R12
+	ADDQ         $2, BX
+	CMPQ         BX, CX
+	JLT          eightPairs
+
+	STORE8
+	SUBQ $8, DX
+	JGE  eight
 
 done:
 	VZEROUPPER

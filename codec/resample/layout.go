@@ -84,41 +84,53 @@ func (r *Resampler) filter(dst []int16) int {
 	} else {
 		r.byPhase(dst)
 	}
-	r.next += len(dst) * r.down
+	next := r.next*r.up + r.turn + len(dst)*r.down
+	r.next, r.turn = next/r.up, next%r.up
 
-	drop := r.next / r.up / r.arrays
+	drop := r.next / r.arrays
 	used := (r.fill + r.arrays - 1) / r.arrays
 	for m := range r.arrays {
 		a := r.work[m*r.stride:][:used]
 		copy(a, a[drop:])
 	}
 	r.fill -= drop * r.arrays
-	r.next -= drop * r.arrays * r.up
+	r.next -= drop * r.arrays
 	return len(dst)
 }
 
 func (r *Resampler) byPhase(dst []int16) {
+	i, turn := r.next, r.turn
 	for s := range min(r.up, len(dst)) {
-		at := r.next + s*r.down
-		i, p := at/r.up, at%r.up
 		n := (len(dst) - s + r.up - 1) / r.up
 		n += -n & (lanes - 1) // whole vectors: the rest of the last goes nowhere
-		r.kernel.convolve(r.slots[s*columns:][:n], r.work[i/r.arrays:],
-			r.phases[p], r.off[i%r.arrays:][:r.taps])
+		p, x := &r.phases[turn], r.work[i/r.arrays:]
+		off, to := r.off[i%r.arrays:][p.first:p.end], r.slots[s*columns:][:n]
+		if p.folded {
+			r.kernel.fold(to, x, p.h, off)
+		} else {
+			r.kernel.convolve(to, x, p.h, off)
+		}
+		i, turn = r.after(i, turn)
 	}
 	r.kernel.weave(dst, r.slots, r.up)
 }
 
 func (r *Resampler) oneByOne(dst []int16) {
-	i, p := r.next/r.up, r.next%r.up
-	stepI, stepP := r.down/r.up, r.down%r.up
+	i, turn := r.next, r.turn
 	for n := range dst {
-		h := r.phases[p]
+		h := r.phases[turn].h
 		dst[n] = round(r.kernel.dot(h, r.work[i:i+len(h)]))
-		i += stepI
-		if p += stepP; p >= r.up {
-			p -= r.up
-			i++
-		}
+		i, turn = r.after(i, turn)
 	}
+}
+
+// after returns where the window of an output begins, and its phase, given
+// those of the output before.
+func (r *Resampler) after(i, turn int) (int, int) {
+	i += r.stepIn
+	if turn += r.stepTurn; turn >= r.up {
+		turn -= r.up
+		i++
+	}
+	return i, turn
 }

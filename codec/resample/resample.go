@@ -25,15 +25,18 @@ const (
 // A Resampler converts one stream. It is not safe for concurrent use.
 type Resampler struct {
 	// Static after construction.
-	up, down int         // output samples for every so many input samples
-	phases   [][]float32 // up filters, each reversed: the oldest sample first
+	up, down int     // output samples for every so many input samples
+	phases   []phase // up filters
 	taps     int
 	delay    int
+	stepIn   int // from one output to the next: so many input samples,
+	stepTurn int // and phases
 	layout
 
 	// Owned by Process, Flush and Reset.
 	fill int  // samples in work: first of all taps-1 or a few more of history
-	next int  // where the window of the next output sample begins in work, in 1/up input samples
+	next int  // the sample of work that the window of the next output begins at
+	turn int  // the phase of that output
 	fed  bool // something was taken since Reset
 }
 
@@ -59,8 +62,14 @@ func New(from, to int) (*Resampler, error) {
 		return nil, fmt.Errorf("resample: %d to %d Hz: ratio %d/%d needs %d coefficients: want at most %d",
 			from, to, r.up, r.down, n, maxCoefficients)
 	}
+	r.stepIn, r.stepTurn = r.down/r.up, r.down%r.up
 	r.phases, r.delay = design(r.up, r.down, r.taps)
 	r.layout = arrange(r.up, r.down, r.taps)
+	if r.off != nil {
+		for p := range r.phases {
+			r.phases[p].fold()
+		}
+	}
 	r.Reset()
 	return r, nil
 }
@@ -73,7 +82,7 @@ func (r *Resampler) Delay() int { return r.delay }
 // that is n*to/from, rounded up.
 func (r *Resampler) Size(n int) int {
 	windows := r.fill + n - (r.taps - 1)
-	if left := windows*r.up - r.next; left > 0 {
+	if left := (windows-r.next)*r.up - r.turn; left > 0 {
 		return (left + r.down - 1) / r.down
 	}
 	return 0
@@ -120,7 +129,7 @@ func (r *Resampler) Reset() {
 	// A frame begins in the first array, so that it can be dealt out by vectors.
 	past := r.taps - 1
 	r.fill = past + (r.arrays-past%r.arrays)%r.arrays
-	r.next = (r.fill - past) * r.up
+	r.next, r.turn = r.fill-past, 0
 }
 
 func gcd(a, b int) int {
