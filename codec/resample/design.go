@@ -72,10 +72,6 @@ func (p *phase) fold() {
 	if (last-first)%2 == 0 {
 		h[first+half-1] /= 2 // the middle is added to itself
 	}
-	if half%2 != 0 {
-		h[first+half] = 0
-		half++
-	}
 	*p = phase{h: h[first : first+half], first: first, end: last + 1, folded: true}
 }
 

@@ -11,29 +11,25 @@ const lanes = 8
 type kernel struct{ avx2 bool }
 
 // convolve writes len(dst) outputs of one phase: the one at k is the sum of
-// h[t]*x[off[t]+k] over all taps t. Even and odd taps are summed apart, and
-// then together. len(dst) is a multiple of lanes, len(h) == len(off) is even.
+// h[t]*x[off[t]+k] over all taps t, in their order. len(dst) is a multiple of
+// lanes, len(off) == len(h).
 func convolve(dst []int16, x, h []float32, off []int32) {
 	off = off[:len(h)]
 	for len(dst) >= lanes {
-		var sums [2][lanes]float32
-		for odd := range sums {
-			var a, b, c, d, e, f, g, k float32
-			for t := odd; t < len(h); t += 2 {
-				h, p := h[t], (*[lanes]float32)(x[off[t]:])
-				a += float32(h * p[0])
-				b += float32(h * p[1])
-				c += float32(h * p[2])
-				d += float32(h * p[3])
-				e += float32(h * p[4])
-				f += float32(h * p[5])
-				g += float32(h * p[6])
-				k += float32(h * p[7])
-			}
-			sums[odd] = [lanes]float32{a, b, c, d, e, f, g, k}
+		var a, b, c, d, e, f, g, k float32
+		for t, h := range h {
+			p := (*[lanes]float32)(x[off[t]:])
+			a += float32(h * p[0])
+			b += float32(h * p[1])
+			c += float32(h * p[2])
+			d += float32(h * p[3])
+			e += float32(h * p[4])
+			f += float32(h * p[5])
+			g += float32(h * p[6])
+			k += float32(h * p[7])
 		}
-		for i := range lanes {
-			dst[i] = round(sums[0][i] + sums[1][i])
+		for i, sum := range [lanes]float32{a, b, c, d, e, f, g, k} {
+			dst[i] = round(sum)
 		}
 		dst, x = dst[lanes:], x[lanes:]
 	}
@@ -41,29 +37,24 @@ func convolve(dst []int16, x, h []float32, off []int32) {
 
 // fold is convolve for a phase that reads the same from both ends. h is its
 // first half: a tap is multiplied with the sum of two samples, which is exact,
-// one as far from the first as the other from the last. Taps beyond the middle
-// are zero, and there only to make their number even.
+// one as far from the first of off as the other from the last.
 func fold(dst []int16, x, h []float32, off []int32) {
 	last := len(off) - 1
 	for len(dst) >= lanes {
-		var sums [2][lanes]float32
-		for odd := range sums {
-			var a, b, c, d, e, f, g, k float32
-			for t := odd; t < len(h); t += 2 {
-				h, p, q := h[t], (*[lanes]float32)(x[off[t]:]), (*[lanes]float32)(x[off[last-t]:])
-				a += float32(h * (p[0] + q[0]))
-				b += float32(h * (p[1] + q[1]))
-				c += float32(h * (p[2] + q[2]))
-				d += float32(h * (p[3] + q[3]))
-				e += float32(h * (p[4] + q[4]))
-				f += float32(h * (p[5] + q[5]))
-				g += float32(h * (p[6] + q[6]))
-				k += float32(h * (p[7] + q[7]))
-			}
-			sums[odd] = [lanes]float32{a, b, c, d, e, f, g, k}
+		var a, b, c, d, e, f, g, k float32
+		for t, h := range h {
+			p, q := (*[lanes]float32)(x[off[t]:]), (*[lanes]float32)(x[off[last-t]:])
+			a += float32(h * (p[0] + q[0]))
+			b += float32(h * (p[1] + q[1]))
+			c += float32(h * (p[2] + q[2]))
+			d += float32(h * (p[3] + q[3]))
+			e += float32(h * (p[4] + q[4]))
+			f += float32(h * (p[5] + q[5]))
+			g += float32(h * (p[6] + q[6]))
+			k += float32(h * (p[7] + q[7]))
 		}
-		for i := range lanes {
-			dst[i] = round(sums[0][i] + sums[1][i])
+		for i, sum := range [lanes]float32{a, b, c, d, e, f, g, k} {
+			dst[i] = round(sum)
 		}
 		dst, x = dst[lanes:], x[lanes:]
 	}

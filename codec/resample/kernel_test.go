@@ -1,7 +1,6 @@
 package resample
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -95,7 +94,7 @@ func TestKernelsAgreeOnStreams(t *testing.T) {
 func TestKernelsAgreeOnSums(t *testing.T) {
 	k, rnd := needVectors(t), rand.New(rand.NewPCG(3, 3))
 	for range 3000 {
-		n, taps := lanes*(1+rnd.IntN(30)), 2*(1+rnd.IntN(60))
+		n, taps := lanes*(1+rnd.IntN(30)), 1+rnd.IntN(120)
 		x, h, off := make([]float32, n+1+rnd.IntN(300)), make([]float32, taps), make([]int32, taps+rnd.IntN(9))
 		for i, s := range loud(rnd, len(x)) {
 			x[i] = float32(s)
@@ -159,29 +158,11 @@ func TestKernelsAgreeOnRounding(t *testing.T) {
 	want[4], want[5] = 1, -1 // float32 cannot hold the sum with a half
 	for _, k := range []kernel{{}, best()} {
 		got := make([]int16, len(x))
-		k.convolve(got, x, []float32{1, 0}, []int32{0, 0})
+		k.convolve(got, x, []float32{1}, []int32{0})
 		require.Equal(t, want, got, "%+v", k)
 		for i := 0; i < len(x); i += lanes {
-			k.fold(got[i:i+lanes], x[i:], []float32{0.5, 0}, []int32{0, 0})
+			k.fold(got[i:i+lanes], x[i:], []float32{0.5}, []int32{0})
 		}
 		require.Equal(t, want, got, "%+v", k)
-	}
-}
-
-// BenchmarkFrame is 20 ms. go/ is what a processor without vectors does.
-func BenchmarkFrame(b *testing.B) {
-	for _, p := range pairs {
-		src, dst := sine(p.from/50, p.from, 440), make([]int16, p.to/50)
-		for _, c := range []struct {
-			prefix string
-			r      *Resampler
-		}{{"", create(b, p.from, p.to)}, {"go/", portable(create(b, p.from, p.to))}} {
-			b.Run(fmt.Sprintf("%s%dto%d", c.prefix, p.from, p.to), func(b *testing.B) {
-				b.ReportAllocs()
-				for b.Loop() {
-					c.r.Process(dst, src)
-				}
-			})
-		}
 	}
 }

@@ -321,10 +321,3 @@ func FuzzChunks(f *testing.F) {
 		require.True(t, slices.Equal(want, got))
 	})
 }
-
-func BenchmarkNew(b *testing.B) {
-	b.ReportAllocs()
-	for b.Loop() {
-		create(b, 24000, 16000)
-	}
-}
