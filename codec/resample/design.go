@@ -14,13 +14,20 @@ const (
 	cutoffDown = 0.47
 )
 
+// A phase is one of the filters that take turns.
+type phase struct {
+	h          []float32 // the oldest sample first; if folded, the older half
+	first, end int       // the samples of the window that it takes
+	folded     bool
+}
+
 // design returns the low-pass filter between two rates in its polyphase form,
 // and its delay in output samples.
 //
 // The filter runs at up times the input rate, which is down times the output
 // rate. Its middle is put on a multiple of down: so its delay is a whole
 // number of output samples.
-func design(up, down, taps int) (phases [][]float32, delay int) {
+func design(up, down, taps int) (phases []phase, delay int) {
 	half := (up*taps - 1) / 2
 	half -= half % down
 	lower := cutoffUp / float64(up) // in the rate of the filter
@@ -29,10 +36,10 @@ func design(up, down, taps int) (phases [][]float32, delay int) {
 	}
 
 	table := make([]float32, up*taps)
-	phases = make([][]float32, up)
+	phases = make([]phase, up)
 	for p := range phases {
 		h := table[p*taps : (p+1)*taps]
-		phases[p] = h
+		phases[p] = phase{h: h, end: taps}
 		var sum float64
 		for j := range taps {
 			sum += tap(p+up*j-half, half, lower)
@@ -44,6 +51,28 @@ func design(up, down, taps int) (phases [][]float32, delay int) {
 		}
 	}
 	return phases, half / down
+}
+
+// fold makes of a phase that reads the same from both ends what kernel.fold
+// takes, in place. Those of whole ratios do, and both phases of 24 to 16 kHz.
+func (p *phase) fold() {
+	h, first, last := p.h, 0, len(p.h)-1
+	for first < last && h[first] == 0 {
+		first++
+	}
+	for first < last && h[last] == 0 {
+		last--
+	}
+	for a, b := first, last; a < b; a, b = a+1, b-1 {
+		if h[a] != h[b] {
+			return
+		}
+	}
+	half := (last - first + 2) / 2
+	if (last-first)%2 == 0 {
+		h[first+half-1] /= 2 // the middle is added to itself
+	}
+	*p = phase{h: h[first : first+half], first: first, end: last + 1, folded: true}
 }
 
 // tap is the windowed impulse response of an ideal low-pass filter, k samples

@@ -16,30 +16,27 @@ const (
 	tapsUp   = 32
 	tapsDown = 48
 
-	// unrolled is how many taps dot takes at a time. Their number is rounded
-	// up to a multiple of it.
-	unrolled = 8
-
 	maxRate = 768000
 	// maxCoefficients bounds the table of the filter: rates that have hardly a
 	// common divisor need one phase for nearly every sample.
 	maxCoefficients = 1 << 16
-
-	// block is how many input samples are worked on at a time.
-	block = 480
 )
 
 // A Resampler converts one stream. It is not safe for concurrent use.
 type Resampler struct {
 	// Static after construction.
-	up, down int         // output samples for every so many input samples
-	phases   [][]float32 // up filters, each reversed: the oldest sample first
+	up, down int     // output samples for every so many input samples
+	phases   []phase // up filters
 	taps     int
 	delay    int
-	work     []float32 // taps-1 samples of history, then a block
+	stepIn   int // from one output to the next: so many input samples,
+	stepTurn int // and phases
+	layout
 
 	// Owned by Process, Flush and Reset.
-	next int  // where the next output sample lies behind the next input sample, in 1/up input samples
+	fill int  // samples in work: first of all taps-1 or a few more of history
+	next int  // the sample of work that the window of the next output begins at
+	turn int  // the phase of that output
 	fed  bool // something was taken since Reset
 }
 
@@ -52,23 +49,28 @@ func New(from, to int) (*Resampler, error) {
 		}
 	}
 	g := gcd(from, to)
-	r := &Resampler{up: to / g, down: from / g}
+	r := &Resampler{up: to / g, down: from / g, taps: tapsUp}
 	switch {
 	case r.up == r.down:
 		r.taps = 1
-	case r.up > r.down:
-		r.taps = tapsUp
-	default:
+		return r, nil
+	case r.up < r.down:
 		r.taps = (tapsDown*r.down + r.up - 1) / r.up
-		r.taps += -r.taps & (unrolled - 1)
+		r.taps += -r.taps & (lanes - 1)
 	}
 	if n := r.up * r.taps; n > maxCoefficients {
 		return nil, fmt.Errorf("resample: %d to %d Hz: ratio %d/%d needs %d coefficients: want at most %d",
 			from, to, r.up, r.down, n, maxCoefficients)
 	}
+	r.stepIn, r.stepTurn = r.down/r.up, r.down%r.up
 	r.phases, r.delay = design(r.up, r.down, r.taps)
-	// Flush puts the delay through in one block.
-	r.work = make([]float32, r.taps-1+max(block, r.taps+1))
+	r.layout = arrange(r.up, r.down, r.taps)
+	if r.off != nil {
+		for p := range r.phases {
+			r.phases[p].fold()
+		}
+	}
+	r.Reset()
 	return r, nil
 }
 
@@ -79,7 +81,8 @@ func (r *Resampler) Delay() int { return r.delay }
 // Size returns how many samples the next Process makes of n. Over a stream
 // that is n*to/from, rounded up.
 func (r *Resampler) Size(n int) int {
-	if left := n*r.up - r.next; left > 0 {
+	windows := r.fill + n - (r.taps - 1)
+	if left := (windows-r.next)*r.up - r.turn; left > 0 {
 		return (left + r.down - 1) / r.down
 	}
 	return 0
@@ -90,13 +93,14 @@ func (r *Resampler) Size(n int) int {
 // must have room for them, else Process panics, as copying past the end of a
 // slice does. dst and src must not overlap.
 func (r *Resampler) Process(dst, src []int16) int {
-	_ = dst[:r.Size(len(src))]
+	dst = dst[:r.Size(len(src))]
+	if r.up == r.down {
+		return copy(dst, src)
+	}
 	n := 0
 	for len(src) > 0 {
-		fresh := r.work[r.taps-1:]
-		m := copyFloat(fresh, src)
-		n += r.filter(dst[n:], m)
-		src = src[m:]
+		src = src[r.put(src):]
+		n += r.filter(dst[n:])
 		r.fed = true
 	}
 	return n
@@ -108,10 +112,8 @@ func (r *Resampler) Process(dst, src []int16) int {
 func (r *Resampler) Flush(dst []int16) int {
 	n := 0
 	if r.fed {
-		dst = dst[:r.delay]
-		fresh := r.work[r.taps-1:]
-		clear(fresh)
-		n = r.filter(dst, len(fresh))
+		r.putZeros()
+		n = r.filter(dst[:r.delay])
 	}
 	r.Reset()
 	return n
@@ -120,70 +122,14 @@ func (r *Resampler) Flush(dst []int16) int {
 // Reset forgets all that went in, as after a gap.
 func (r *Resampler) Reset() {
 	clear(r.work)
-	r.next, r.fed = 0, false
-}
-
-// filter makes as much output of the n fresh samples in work as dst has room
-// for, and moves them into the history.
-func (r *Resampler) filter(dst []int16, n int) int {
-	made := 0
-	end := n * r.up
-	i, p := r.next/r.up, r.next%r.up
-	stepI, stepP := r.down/r.up, r.down%r.up
-	for i < n && made < len(dst) {
-		h := r.phases[p]
-		dst[made] = round(dot(h, r.work[i:i+len(h)]))
-		made++
-		i += stepI
-		if p += stepP; p >= r.up {
-			p -= r.up
-			i++
-		}
+	r.fed = false
+	if r.up == r.down {
+		return
 	}
-	r.next = i*r.up + p - end
-	copy(r.work, r.work[n:n+r.taps-1])
-	return made
-}
-
-func copyFloat(dst []float32, src []int16) int {
-	n := min(len(dst), len(src))
-	for i, s := range src[:n] {
-		dst[i] = float32(s)
-	}
-	return n
-}
-
-// dot has eight sums that do not wait for one another. Their order is fixed,
-// so the result does not depend on how the stream is cut.
-func dot(h, x []float32) float32 {
-	var a, b, c, d, e, f, g, k float32
-	for len(h) >= unrolled && len(x) >= unrolled {
-		a += h[0] * x[0]
-		b += h[1] * x[1]
-		c += h[2] * x[2]
-		d += h[3] * x[3]
-		e += h[4] * x[4]
-		f += h[5] * x[5]
-		g += h[6] * x[6]
-		k += h[7] * x[7]
-		h, x = h[unrolled:], x[unrolled:]
-	}
-	for i := range h { // equal rates have a single tap
-		a += h[i] * x[i]
-	}
-	return ((a + b) + (c + d)) + ((e + f) + (g + k))
-}
-
-func round(x float32) int16 {
-	switch {
-	case x >= 32766.5:
-		return 32767
-	case x <= -32767.5:
-		return -32768
-	case x < 0:
-		return int16(x - 0.5)
-	}
-	return int16(x + 0.5)
+	// A frame begins in the first array, so that it can be dealt out by vectors.
+	past := r.taps - 1
+	r.fill = past + (r.arrays-past%r.arrays)%r.arrays
+	r.next, r.turn = r.fill-past, 0
 }
 
 func gcd(a, b int) int {
