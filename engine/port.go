@@ -14,6 +14,14 @@ type Outlet interface {
 	SendFlush() bool
 }
 
+// PacedOutlet is an Outlet that sends a frame every 20 ms by itself, however
+// they are given to it: what the peer plays lies on that grid.
+type PacedOutlet interface {
+	Outlet
+	// Paced does nothing.
+	Paced()
+}
+
 // Port is the right of one connection to produce into a leg. Its methods must
 // only be called from the connection's reading goroutine.
 type Port struct {

@@ -129,11 +129,16 @@ func (s *Source) took(head int64) {
 func (s *Source) played(now int64) {
 	zero := s.leg.begin(now)
 	start := s.playEnd.Load()
-	if start < now {
-		if s.pump.seq > 0 && now-start < int64(RunAhead) {
-			s.n.underruns.Add(1)
+	if late := now - start; late > 0 {
+		if s.pump.seq > 0 {
+			if s.paced.Load() {
+				late -= late % slotNanos // within its slot it is sent in it
+			}
+			if late > 0 && late < int64(RunAhead) {
+				s.n.underruns.Add(1)
+			}
 		}
-		start = now
+		start += late
 	}
 	s.playEnd.Store(start + slotNanos)
 	s.pump.sent = true

@@ -284,6 +284,9 @@ func (v *roomVoice) SendFlush() bool {
 	return true
 }
 
+// Paced implements PacedOutlet: the room takes a frame in each tick.
+func (v *roomVoice) Paced() {}
+
 func (v *roomVoice) pull() bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -46,6 +46,7 @@ type Source struct {
 	armed   atomic.Bool   // the pacer runs the source at its next turn
 	phase   atomic.Int32  // of the pacer's schedule; -1: not on it yet
 	out     atomic.Pointer[Outlet]
+	paced   atomic.Bool // out is a PacedOutlet
 	taps    atomic.Pointer[[]*Tap]
 	playEnd atomic.Int64 // Now at which all that was sent is played
 	closed  atomic.Bool
@@ -283,6 +284,8 @@ func (s *Source) attach(out Outlet) {
 		s.out.Store(nil)
 		return
 	}
+	_, paced := out.(PacedOutlet)
+	s.paced.Store(paced)
 	s.out.Store(&out)
 	s.run()
 }

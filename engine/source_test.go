@@ -353,3 +353,41 @@ func BenchmarkIngest(b *testing.B) {
 		tap.Release()
 	}
 }
+
+type pacedOutlet struct{ fakeOutlet }
+
+func (*pacedOutlet) Paced() {}
+
+// TestPlayoutOfPacedOutlet: what a transport sends on a grid of its own is
+// placed on it, however unevenly it was written.
+func TestPlayoutOfPacedOutlet(t *testing.T) {
+	for _, paced := range []bool{false, true} {
+		l := newTestLeg(t, LegConfig{})
+		o := &pacedOutlet{fakeOutlet{event: make(chan struct{}, 1)}}
+		var out Outlet = o
+		if !paced {
+			out = &o.fakeOutlet
+		}
+		p, err := l.Attach(out)
+		require.NoError(t, err)
+		tap := l.Source().Tap(16)
+		const ms = int64(time.Millisecond)
+		t0 := Now() + 1000*ms
+		for _, after := range []int64{0, 21, 41, 59, 101, 120, 700} {
+			l.source.played(t0 + after*ms)
+		}
+		var at []int64
+		var f pcm.Frame
+		for tap.TryRead(&f) {
+			at = append(at, f.Timestamp/10000)
+		}
+		if paced {
+			require.Equal(t, []int64{0, 20, 40, 60, 100, 120, 700}, at)
+			require.EqualValues(t, 1, l.Source().Stats().Underruns)
+		} else {
+			require.Equal(t, []int64{0, 21, 41, 61, 101, 121, 700}, at)
+			require.EqualValues(t, 2, l.Source().Stats().Underruns)
+		}
+		p.Detach(Now())
+	}
+}

@@ -171,6 +171,9 @@ func (o *outlet) SendFlush() bool {
 	return true
 }
 
+// Paced implements engine.PacedOutlet.
+func (o *outlet) Paced() {}
+
 // Take takes an RTP packet that came at arrival (engine.Now), of the source that
 // the driver let in. It keeps nothing of p. An error is a panic of the app's,
 // after which the leg is closed (engine.ErrPanic).
