@@ -21,7 +21,7 @@ type endpoint struct {
 	url    string
 
 	// Atomic.
-	connections, in, out, strangers, malformed, wrongType atomic.Int64
+	connections, in, out, strangers, malformed atomic.Int64
 
 	media atomic.Pointer[rtpleg.Media] // the last one
 
@@ -162,28 +162,13 @@ func (e *endpoint) Stats() transport.Stats {
 		return s
 	}
 	all := m.Stats()
-	s.RTP = summary(m.Codec(), &all)
-	bad := map[string]int64{
-		"malformed": e.malformed.Load(), "payload_type": e.wrongType.Load() + all.In.WrongType,
-		"undecodable": all.In.Undecodable, "flooded": all.Flooded, "reports_flooded": all.ReportsFlooded,
-		"malformed_report": all.Control.Malformed, "discarded": all.In.Jitter.Discarded,
-		"bad_event": all.In.Tones.Malformed + all.In.Tones.Unknown,
-	}
+	s.RTP = all.Summary(m.Codec())
+	bad := all.Bad()
+	bad["malformed"] = e.malformed.Load()
 	for reason, n := range bad {
 		if n > 0 {
 			s.BadMessages[reason] = n
 		}
 	}
 	return s
-}
-
-func summary(codec string, s *rtpleg.Stats) *transport.RTPStats {
-	j, ms := &s.In.Jitter, func(ns int64) float64 { return float64(ns/1000) / 1000 }
-	return &transport.RTPStats{
-		Codec: codec, Received: j.Received, Lost: max(0, j.Missing-j.Late), Late: j.Late, Duplicate: j.Duplicate,
-		Recovered: s.In.Recovered, Concealed: s.In.Concealed, Restarts: j.Restarts,
-		Jitter: ms(s.In.NetworkJitter), Delay: ms(s.In.Delay), Target: ms(j.Target),
-		Sent: s.Out.Packets, Keys: s.In.Tones.Presses,
-		PeerLost: s.Control.PeerLost, PeerJitter: ms(s.Control.PeerJitter), RoundTrip: ms(s.Control.RoundTrip),
-	}
 }

@@ -45,6 +45,8 @@ type Config struct {
 	// Mute sends nothing, and Deaf hears nothing: the session was so agreed.
 	Mute, Deaf bool
 	Jitter     rtpmedia.JitterConfig
+	// SSRC of what is sent; 0 is one by chance.
+	SSRC uint32
 	// CNAME names this side in reports (RFC 7022).
 	CNAME string
 }
@@ -125,6 +127,9 @@ func New(cfg Config) (*Media, error) {
 	if cfg.Leg.Channels() == engine.Unmixed {
 		m.speaker = []byte(cfg.Speaker)
 	}
+	if cfg.SSRC == 0 {
+		cfg.SSRC = rand.Uint32()
+	}
 	var err error
 	m.in, err = rtpmedia.NewInbound(rtpmedia.InboundConfig{
 		Codec: cfg.Codec, PayloadType: cfg.Receive.Audio, EventType: cfg.Receive.Event, NoiseType: cfg.Receive.Noise, Jitter: cfg.Jitter,
@@ -134,7 +139,7 @@ func New(cfg Config) (*Media, error) {
 	}
 	m.out, err = rtpmedia.NewOutbound(rtpmedia.OutboundConfig{
 		Codec: cfg.Codec, PayloadType: cfg.Send.Audio, EventType: cfg.Send.Event,
-		SSRC: rand.Uint32(), Seq: uint16(rand.Uint32()), Timestamp: rand.Uint32(),
+		SSRC: cfg.SSRC, Seq: uint16(rand.Uint32()), Timestamp: rand.Uint32(),
 	})
 	if err != nil {
 		return nil, err

@@ -1,6 +1,9 @@
 package rtpleg
 
-import "github.com/mixminus/mixminus/transport/rtpmedia"
+import (
+	"github.com/mixminus/mixminus/transport"
+	"github.com/mixminus/mixminus/transport/rtpmedia"
+)
 
 // Stats of a Media.
 type Stats struct {
@@ -34,4 +37,25 @@ func (m *Media) Stats() Stats {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.stats
+}
+
+// Summary tells of the network in the words that all transports share.
+func (s *Stats) Summary(codec string) *transport.RTPStats {
+	j, ms := &s.In.Jitter, func(ns int64) float64 { return float64(ns/1000) / 1000 }
+	return &transport.RTPStats{
+		Codec: codec, Received: j.Received, Lost: max(0, j.Missing-j.Late), Late: j.Late, Duplicate: j.Duplicate,
+		Recovered: s.In.Recovered, Concealed: s.In.Concealed, Restarts: j.Restarts,
+		Jitter: ms(s.In.NetworkJitter), Delay: ms(s.In.Delay), Target: ms(j.Target),
+		Sent: s.Out.Packets, Keys: s.In.Tones.Presses,
+		PeerLost: s.Control.PeerLost, PeerJitter: ms(s.Control.PeerJitter), RoundTrip: ms(s.Control.RoundTrip),
+	}
+}
+
+// Bad counts by reason what was not heard.
+func (s *Stats) Bad() map[string]int64 {
+	return map[string]int64{
+		"payload_type": s.In.WrongType, "undecodable": s.In.Undecodable, "flooded": s.Flooded,
+		"reports_flooded": s.ReportsFlooded, "malformed_report": s.Control.Malformed,
+		"discarded": s.In.Jitter.Discarded, "bad_event": s.In.Tones.Malformed + s.In.Tones.Unknown,
+	}
 }

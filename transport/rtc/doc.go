@@ -1,0 +1,14 @@
+// Package rtc carries legs over WebRTC: peers offer (SDP) by HTTP at an address
+// that was minted for a leg, as WHIP and WHEP have it (RFC 9725), and Pion does
+// the rest: ICE, DTLS, SRTP. Media is shared with plain RTP (transport/rtpleg,
+// transport/rtpmedia).
+//
+// The files, in the order of a session's life:
+//
+//	rtc.go       the server, its ports, its peers
+//	endpoint.go  a minted address
+//	offer.go     what an offer asks for (no I/O)
+//	peer.go      the session: PeerConnection, turn, end
+//	queue.go     what Pion decrypted, on its way to the turn
+//	track.go     what is sent, on its way to Pion
+package rtc

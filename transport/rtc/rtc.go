@@ -1,0 +1,321 @@
+package rtc
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mixminus/mixminus/codec"
+	"github.com/mixminus/mixminus/engine"
+	"github.com/mixminus/mixminus/transport"
+	"github.com/mixminus/mixminus/transport/rtpmedia"
+	"github.com/pion/ice/v4"
+	"github.com/pion/webrtc/v4"
+)
+
+// Errors on which a caller can act.
+var (
+	// ErrUnknown: no address of ours, or no session there.
+	ErrUnknown = errors.New("rtc: unknown")
+	// ErrLost: the connection was lost, and did not come back in time.
+	ErrLost = errors.New("rtc: connection lost")
+	// ErrNotConnected: the peer did not connect within 15 s of its offer.
+	ErrNotConnected = errors.New("rtc: peer never connected")
+	// ErrTooManyPeers: Config.MaxPeers are here.
+	ErrTooManyPeers = errors.New("rtc: too many peers")
+)
+
+var (
+	errLegClosed    = errors.New("rtc: leg closed")
+	errServerClosed = errors.New("rtc: server closed")
+	errSuperseded   = errors.New("rtc: a newer session took over")
+	errCrowded      = errors.New("rtc: too many offers that are not connected yet")
+)
+
+// ICEServer is a STUN or TURN server that clients are told of.
+type ICEServer struct {
+	URL                  string
+	Username, Credential string
+}
+
+// Config of a Server. Engine and BaseURL are needed.
+type Config struct {
+	// Engine whose pacers move the media; the server does not close it.
+	Engine *engine.Engine
+	// BaseURL is how peers reach the handler: "https://host/whip". Addresses
+	// are BaseURL, a slash and a token.
+	BaseURL string
+	// UDP is the one port of all peers; the zero value is a free one of
+	// 127.0.0.1. TCP is that of ICE-TCP; the zero value is none.
+	UDP, TCP netip.AddrPort
+	// Lite is ICE-lite (RFC 8445, section 2.5), for hosts on a public address.
+	Lite bool
+	// Public addresses are told instead of those of this machine.
+	Public []netip.Addr
+	// ICEServers are told to clients.
+	ICEServers []ICEServer
+	// Codecs that are understood, the best first; nil is opus, G722, PCMU, PCMA.
+	Codecs []codec.Codec
+	// Jitter bounds the delay of the jitter buffers.
+	Jitter rtpmedia.JitterConfig
+	// Grace is how long a lost connection may take to come back; 0 is 20 s.
+	Grace time.Duration
+	// MaxPeers at once; 0 is 10,000. MaxPending of them may not be connected
+	// yet: the oldest go; 0 is 256.
+	MaxPeers, MaxPending int
+	// Verify checks a request; nil lets all in that know an address.
+	// OnEnd tells that the session at an address ended by the other side's
+	// doing: err is nil after its DELETE or close, else ErrLost,
+	// ErrNotConnected or engine.ErrPanic. It must not block.
+	OnEnd  func(url string, err error)
+	Logger *slog.Logger
+}
+
+const (
+	defaultGrace      = 20 * time.Second
+	defaultMaxPeers   = 10_000
+	defaultMaxPending = 256
+	// silentFor is how long nothing may come until a connection counts as lost.
+	silentFor    = 5 * time.Second
+	keepAlive    = 2 * time.Second
+	connectsFor  = 15 * time.Second
+	drainTime    = 500 * time.Millisecond
+	socketBuffer = 4 << 20
+)
+
+// Server carries legs over WebRTC: a transport.Transport.
+type Server struct {
+	// Static after construction.
+	cfg         Config
+	base        string
+	log         *slog.Logger
+	certificate webrtc.Certificate
+	udp         ice.UDPMux
+	tcp         ice.TCPMux
+	udpAddr     netip.AddrPort
+
+	// Atomic.
+	crowded atomic.Int64
+
+	wg sync.WaitGroup
+
+	// Guarded by mu.
+	mu        sync.Mutex
+	endpoints map[string]*endpoint // by URL
+	peers     map[*peer]struct{}
+	pending   []*peer // not connected yet, the oldest first
+	closed    bool
+}
+
+var _ transport.Transport = (*Server)(nil)
+
+// New builds a Server and opens its ports.
+func New(cfg Config) (*Server, error) {
+	base, err := cfg.complete()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg, base: base, log: cfg.Logger, endpoints: map[string]*endpoint{}, peers: map[*peer]struct{}{}}
+	// One key for all peers: making it is the dearest part of a handshake.
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("rtc: %w", err)
+	}
+	certificate, err := webrtc.GenerateCertificate(key)
+	if err != nil {
+		return nil, fmt.Errorf("rtc: %w", err)
+	}
+	s.certificate = *certificate
+	if err := s.listen(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// complete checks the configuration, fills in what it leaves out, and returns
+// the base of all addresses.
+func (c *Config) complete() (base string, err error) {
+	u, err := url.Parse(strings.TrimSuffix(c.BaseURL, "/"))
+	switch {
+	case c.Engine == nil:
+		return "", errors.New("rtc: Config.Engine is nil")
+	case err != nil, u.Scheme != "http" && u.Scheme != "https", u.Host == "", u.RawQuery != "":
+		return "", fmt.Errorf("rtc: Config.BaseURL = %q, want http://host/path or https://host/path", c.BaseURL)
+	case c.Grace < 0 || c.MaxPeers < 0 || c.MaxPending < 0:
+		return "", fmt.Errorf("rtc: Config: Grace = %v, MaxPeers = %d, MaxPending = %d, want 0 or more", c.Grace, c.MaxPeers, c.MaxPending)
+	}
+	if !c.UDP.IsValid() {
+		c.UDP = netip.MustParseAddrPort("127.0.0.1:0")
+	}
+	if len(c.Codecs) == 0 {
+		c.Codecs = defaultCodecs()
+	}
+	for _, x := range c.Codecs {
+		if x.Name == "L16" || x.NewDecoder == nil || x.NewEncoder == nil {
+			return "", fmt.Errorf("rtc: Config.Codecs: %q is no codec of WebRTC (RFC 7874)", x.Name)
+		}
+	}
+	if c.Grace == 0 {
+		c.Grace = defaultGrace
+	}
+	if c.MaxPeers == 0 {
+		c.MaxPeers = defaultMaxPeers
+	}
+	if c.MaxPending == 0 {
+		c.MaxPending = defaultMaxPending
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return u.String(), nil
+}
+
+// defaultCodecs are in the order in which they sound best over bad networks.
+func defaultCodecs() (list []codec.Codec) {
+	for _, name := range []string{"opus", "G722", "PCMU", "PCMA"} {
+		i := slices.IndexFunc(codec.All(), func(c codec.Codec) bool { return c.Name == name })
+		list = append(list, codec.All()[i])
+	}
+	return list
+}
+
+// listen opens the ports.
+func (s *Server) listen() error {
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(s.cfg.UDP))
+	if err != nil {
+		return fmt.Errorf("rtc: Config.UDP = %v: %w", s.cfg.UDP, err)
+	}
+	_ = conn.SetReadBuffer(socketBuffer) // as much as the kernel grants
+	_ = conn.SetWriteBuffer(socketBuffer)
+	s.udpAddr = conn.LocalAddr().(*net.UDPAddr).AddrPort()
+	s.udp = webrtc.NewICEUDPMux(silence{}, conn)
+	if !s.cfg.TCP.IsValid() {
+		return nil
+	}
+	l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(s.cfg.TCP))
+	if err != nil {
+		return errors.Join(fmt.Errorf("rtc: Config.TCP = %v: %w", s.cfg.TCP, err), s.udp.Close())
+	}
+	// With a write buffer a peer that does not read loses its own packets, and
+	// holds nobody up.
+	s.tcp = ice.NewTCPMuxDefault(ice.TCPMuxParams{
+		Listener: l, Logger: silence{}, ReadBufferSize: 8, WriteBufferSize: 64 << 10,
+		FirstStunBindTimeout: connectsFor, AliveDurationForConnFromStun: connectsFor,
+	})
+	return nil
+}
+
+// Addr is the UDP port's address.
+func (s *Server) Addr() netip.AddrPort { return s.udpAddr }
+
+// Open mints an address for leg (transport.Transport): who posts an offer there
+// carries it.
+func (s *Server) Open(leg *engine.Leg, st transport.Stream) (transport.Endpoint, error) {
+	if st.SampleRate != 0 && st.SampleRate != 16000 {
+		return nil, fmt.Errorf("rtc: Stream.SampleRate = %d Hz, want 16000: the codec's own is agreed with the peer", st.SampleRate)
+	}
+	var key [16]byte
+	rand.Read(key[:]) // never fails
+	e := &endpoint{server: s, leg: leg, stream: st, url: s.base + "/" + base64.RawURLEncoding.EncodeToString(key[:])}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, engine.ErrClosed
+	}
+	s.endpoints[e.url] = e
+	return e, nil
+}
+
+func (s *Server) endpoint(url string) (*endpoint, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.endpoints[url]
+	switch {
+	case s.closed:
+		return nil, engine.ErrClosed
+	case e == nil:
+		return nil, fmt.Errorf("%w: no such address", ErrUnknown)
+	}
+	return e, nil
+}
+
+func (s *Server) forget(e *endpoint) {
+	s.mu.Lock()
+	delete(s.endpoints, e.url)
+	s.mu.Unlock()
+}
+
+// enter registers a peer that is not connected yet. The oldest of too many
+// such go.
+func (s *Server) enter(p *peer) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return engine.ErrClosed
+	case len(s.peers) >= s.cfg.MaxPeers:
+		return fmt.Errorf("%w: %d", ErrTooManyPeers, len(s.peers))
+	}
+	if len(s.pending) >= s.cfg.MaxPending {
+		oldest := s.pending[0]
+		s.pending = slices.Delete(s.pending, 0, 1)
+		s.crowded.Add(1)
+		s.wg.Go(func() { oldest.end(errCrowded) })
+	}
+	s.peers[p] = struct{}{}
+	s.pending = append(s.pending, p)
+	return nil
+}
+
+// connected takes a peer off the list of those that are not.
+func (s *Server) connected(p *peer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := slices.Index(s.pending, p); i >= 0 {
+		s.pending = slices.Delete(s.pending, i, i+1)
+	}
+}
+
+func (s *Server) leave(p *peer) {
+	s.connected(p)
+	s.mu.Lock()
+	delete(s.peers, p)
+	s.mu.Unlock()
+}
+
+// Crowded counts peers that were given up for newer ones before they connected.
+func (s *Server) Crowded() int64 { return s.crowded.Load() }
+
+// Close ends all sessions, closes the ports and returns when nothing runs any
+// more. It must not be called from a handler.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	clear(s.endpoints)
+	peers := make([]*peer, 0, len(s.peers))
+	for p := range s.peers {
+		peers = append(peers, p)
+	}
+	s.mu.Unlock()
+	for _, p := range peers {
+		p.end(errServerClosed)
+	}
+	s.wg.Wait()
+	err := s.udp.Close()
+	if s.tcp != nil {
+		err = errors.Join(err, s.tcp.Close())
+	}
+	return err
+}
