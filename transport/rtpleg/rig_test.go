@@ -71,6 +71,12 @@ func newLeg(t testing.TB, cfg engine.LegConfig) *engine.Leg {
 // newRig fills what cfg leaves out: L16, a leg, the types.
 func newRig(t testing.TB, cfg Config) *rig {
 	t.Helper()
+	return newTappedRig(t, 1<<12, cfg)
+}
+
+// newTappedRig is newRig with a tap of so many frames.
+func newTappedRig(t testing.TB, frames int, cfg Config) *rig {
+	t.Helper()
 	if cfg.Leg == nil {
 		cfg.Leg = newLeg(t, engine.LegConfig{})
 	}
@@ -80,7 +86,7 @@ func newRig(t testing.TB, cfg Config) *rig {
 	if cfg.Receive == (Types{}) {
 		cfg.Receive, cfg.Send = types, types
 	}
-	r := &rig{t: t, leg: cfg.Leg, tap: cfg.Leg.Tap(1 << 12), now: engine.Now(), wire: make([]byte, 0, 1500)}
+	r := &rig{t: t, leg: cfg.Leg, tap: cfg.Leg.Tap(frames), now: engine.Now(), wire: make([]byte, 0, 1500)}
 	r.begun = r.now
 	r.connect(cfg)
 	r.peer(rtpmedia.OutboundConfig{SSRC: 7, Seq: 65500, Timestamp: 1<<32 - 3200})

@@ -355,7 +355,7 @@ func (m *Media) End(now int64) (done bool) {
 	if m.ending == 0 {
 		m.ending = now + settles
 	}
-	return !m.heard || m.in.Drained() || now >= m.ending
+	return !m.heard || m.failed != nil || m.in.Drained() || now >= m.ending
 }
 
 // Silent returns how long nothing came, reports aside.

@@ -26,7 +26,7 @@ func TestNothingIsHeard(t *testing.T) {
 // where time is.
 func TestLongSilence(t *testing.T) {
 	for name, follow := range map[string]bool{"timestamps follow time": true, "timestamps stand still": false} {
-		for _, seconds := range []int{1, 5, 9, 11, 30, 3600} {
+		for _, seconds := range []int{1, 5, 9, 11, 30, 600} {
 			t.Run(name+" "+(time.Duration(seconds)*time.Second).String(), func(t *testing.T) {
 				r := newRig(t, Config{Jitter: fixed})
 				x := numbered(400)
