@@ -178,15 +178,16 @@ func (r *Render) Commit(c Chunk) {
 	}
 }
 
-// Missed tells how many packets the network lost so far, and how many came too
-// late to be heard, where packets are numbered: both were made up for in the
-// frames. Same goroutine as Commit.
+// Missed tells how many packets more the network lost, and how many more came
+// too late to be heard, where packets are numbered: both were made up for in the
+// frames. A packet that was taken for lost and comes late makes lost negative.
+// Same goroutine as Commit.
 func (r *Render) Missed(lost, late int64) {
-	if r.n.network.Load() != lost {
-		r.n.network.Store(lost)
+	if lost != 0 {
+		r.n.network.Add(lost)
 	}
-	if r.n.late.Load() != late {
-		r.n.late.Store(late)
+	if late != 0 {
+		r.n.late.Add(late)
 	}
 }
 

@@ -3,45 +3,48 @@ package rtpleg
 import (
 	"fmt"
 	"time"
+
+	"github.com/mixminus/mixminus/transport/rtpmedia"
 )
 
-// press is a key that somebody waits to have queued.
+// press is a key that is to be sent.
 type press struct {
 	key  byte
 	held int64
-	err  chan error
 }
 
 // Press sends a key ('0' to '9', '*', '#', 'A' to 'D') that is held for d. It
-// returns when it is queued, or why it cannot be. From any goroutine but the
-// beat's.
+// does not wait until it is sent. It fails with ErrClosed, if the key is none,
+// if no type of event was agreed on or nothing is sent at all, and while 32 are
+// waiting. From any goroutine.
 func (m *Media) Press(key byte, d time.Duration) error {
-	p := press{key, int64(d), make(chan error, 1)}
-	m.mu.Lock()
-	if m.gone {
-		m.mu.Unlock()
-		return ErrClosed
+	if err := m.out.CheckPress(key, int64(d)); err != nil {
+		return fmt.Errorf("rtpleg: %w", err)
 	}
-	m.presses = append(m.presses, p)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case m.gone:
+		return ErrClosed
+	case m.cfg.Mute:
+		return fmt.Errorf("rtpleg: key %c: nothing is sent in this session", key)
+	case m.waiting >= rtpmedia.MaxPresses:
+		return fmt.Errorf("rtpleg: key %c: %d are waiting", key, m.waiting)
+	}
+	m.presses = append(m.presses, press{key, int64(d)})
+	m.waiting++
 	m.pressed.Store(true)
-	m.mu.Unlock()
-	return <-p.err
+	return nil
 }
 
-// press queues the keys that were asked for.
+// press hands on the keys that were asked for, and counts those that wait.
 func (m *Media) press() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.pressed.Store(false)
 	for _, p := range m.presses {
-		switch {
-		case m.gone:
-			p.err <- ErrClosed
-		case m.cfg.Mute:
-			p.err <- fmt.Errorf("rtpleg: key %c: nothing is sent in this session", p.key)
-		default:
-			p.err <- m.out.Press(p.key, p.held)
-		}
+		_ = m.out.Press(p.key, p.held) // was checked, and there is room
 	}
-	m.presses = nil
+	m.presses = m.presses[:0]
+	m.waiting = m.out.Pressing()
+	m.pressed.Store(m.waiting > 0)
 }

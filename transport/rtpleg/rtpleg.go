@@ -57,8 +57,9 @@ const (
 	queued = 32
 	// restAfter is how long nothing comes until nobody looks any more.
 	restAfter = 10 * int64(time.Second)
-	// skipped turns are not made up for beyond this many.
-	skipped = 10
+	// skipped turns are not made up for beyond this many, as Outbound does not
+	// for packets: audio that is answered would queue up behind those.
+	skipped = 3
 	// maxRate of packets per second, and of reports; more are dropped.
 	maxRate    = 1000
 	maxReports = 20
@@ -92,7 +93,7 @@ type Media struct {
 	slot    int64 // turns since
 	came    int64 // when the last packet did
 	heard   bool  // any did
-	resting int64 // turns that were not pulled
+	resting int64 // slots that were not pulled
 	ending  int64 // when what is buffered may play no more; 0: it goes on
 	second  int64 // of the rate limits
 	packets int
@@ -101,6 +102,8 @@ type Media struct {
 	frames  *ring.Reader
 	dirty   int // turns since the last snapshot
 	closed  bool
+	failed  error // a panic of the app's
+	told    missed
 	n       counters
 
 	// Owned by the holder of the source's pump.
@@ -109,16 +112,20 @@ type Media struct {
 
 	// Atomic.
 	flushed atomic.Uint32 // frames before this one are not to be sent
-	pressed atomic.Bool   // presses holds some
+	pressed atomic.Bool   // waiting is not 0
 
 	// Guarded by mu.
 	mu      sync.Mutex
 	presses []press
+	waiting int // keys that are not sent yet, presses included
 	gone    bool
 	stats   Stats
 }
 
 type counters struct{ flooded, reportsFlooded, flushed int64 }
+
+// missed packets that the render context was told of.
+type missed struct{ lost, late int64 }
 
 // New attaches to the leg, which it carries from now on. Errors are those of
 // engine.Leg.Attach, and of a codec that cannot be carried.
@@ -139,7 +146,7 @@ func New(cfg Config) (*Media, error) {
 	}
 	m.out, err = rtpmedia.NewOutbound(rtpmedia.OutboundConfig{
 		Codec: cfg.Codec, PayloadType: cfg.Send.Audio, EventType: cfg.Send.Event,
-		SSRC: cfg.SSRC, Seq: uint16(rand.Uint32()), Timestamp: rand.Uint32(),
+		SSRC: cfg.SSRC, Seq: uint16(rand.Uint32()), Timestamp: rand.Uint32(), Slack: slotNanos / 2,
 	})
 	if err != nil {
 		return nil, err
@@ -150,8 +157,10 @@ func New(cfg Config) (*Media, error) {
 	if !cfg.Mute {
 		out = (*outlet)(m)
 	}
-	m.port, err = cfg.Leg.Attach(out)
-	return m, err
+	if m.port, err = cfg.Leg.Attach(out); err != nil {
+		return nil, err
+	}
+	return m, nil
 }
 
 // outlet is the source's side of a Media, without its other methods.
@@ -183,10 +192,14 @@ func (o *outlet) Paced() {}
 // the driver let in. It keeps nothing of p. An error is a panic of the app's,
 // after which the leg is closed (engine.ErrPanic).
 func (m *Media) Take(arrival int64, p *rtpmedia.Packet) (err error) {
+	if m.closed || m.failed != nil {
+		return m.failed
+	}
 	if !m.within(arrival, &m.packets, maxRate) {
 		m.n.flooded++
 		return nil
 	}
+	m.came = arrival
 	if m.cfg.Deaf || m.ending != 0 {
 		return nil
 	}
@@ -194,7 +207,7 @@ func (m *Media) Take(arrival int64, p *rtpmedia.Packet) (err error) {
 		m.in.Rest(m.resting)
 		m.resting = 0
 	}
-	m.came, m.heard = arrival, true
+	m.heard = true
 	if key, pressed := m.in.Push(arrival, p); pressed {
 		defer m.recovered(&err)
 		m.port.DTMF(key, string(m.speaker))
@@ -223,20 +236,30 @@ func (m *Media) TakeControl(arrival, unix int64, b []byte) (bye bool) {
 }
 
 // Turn plays what is due. It is to be called every 20 ms, at now; the frames go
-// to the leg on this goroutine. Its error is that of Take.
+// to the leg on this goroutine. Turns that come up to 10 ms early or late are on
+// time, a few that were left out are made up for by the next one, and after more
+// the audio goes on where time is. Its error is that of Take.
 func (m *Media) Turn(now int64) (err error) {
+	if m.closed || m.failed != nil {
+		return m.failed
+	}
 	defer m.recovered(&err)
 	if !m.begun {
 		m.begun, m.epoch = true, now
 	}
-	if late := (now-m.epoch)/slotNanos - m.slot; late > skipped {
-		m.slot += late
-	}
 	if m.pressed.Load() {
 		m.press()
 	}
-	m.pull(now)
-	m.slot++
+	due := (now - m.epoch + slotNanos/2) / slotNanos
+	if late := due - m.slot; late > skipped {
+		m.slot = due
+		if m.resting > 0 {
+			m.resting += late
+		}
+	}
+	for ; m.slot <= due; m.slot++ {
+		m.pull(now)
+	}
 	if m.dirty++; m.dirty >= published {
 		m.publish()
 	}
@@ -257,7 +280,8 @@ func (m *Media) pull(now int64) {
 	if m.render != nil {
 		samples = &m.render.Slot().Samples // never partly filled: Append is not used
 	}
-	f := m.in.Pull(now, samples)
+	at := m.epoch + m.slot*slotNanos
+	f := m.in.Pull(at, samples)
 	if !f.Begun {
 		return
 	}
@@ -270,7 +294,7 @@ func (m *Media) pull(now int64) {
 		r.Slot().Samples = m.scratch
 	}
 	m.render.Commit(engine.Chunk{
-		Timestamp: m.epoch + m.slot*slotNanos, HasTimestamp: true, Arrival: now,
+		Timestamp: at, HasTimestamp: true, Arrival: now,
 		Silent: f.Silent(), Concealed: f.Concealed,
 	})
 	m.missed()
@@ -278,13 +302,14 @@ func (m *Media) pull(now int64) {
 
 func (m *Media) missed() {
 	lost, late := m.in.Missed()
-	m.render.Missed(lost, late)
+	m.render.Missed(lost-m.told.lost, late-m.told.late)
+	m.told = missed{lost, late}
 }
 
 // Next appends the packet that is due at now to dst; ok is false if there is
 // none. It is to be called until it says so.
 func (m *Media) Next(now int64, dst []byte) (b []byte, ok bool) {
-	if m.cfg.Mute {
+	if m.cfg.Mute || m.closed {
 		return dst, false
 	}
 	for m.out.Due() <= now {
@@ -335,7 +360,7 @@ func (m *Media) End(now int64) (done bool) {
 	if m.ending == 0 {
 		m.ending = now + settles
 	}
-	return !m.heard || m.in.Drained() || now >= m.ending
+	return !m.heard || m.failed != nil || m.in.Drained() || now >= m.ending
 }
 
 // Silent returns how long nothing came, reports aside.
@@ -350,7 +375,6 @@ func (m *Media) Close() {
 	m.mu.Lock()
 	m.gone = true
 	m.mu.Unlock()
-	m.press()
 	if m.render != nil {
 		m.missed()
 	}
@@ -362,6 +386,7 @@ func (m *Media) Close() {
 func (m *Media) recovered(err *error) {
 	if v := recover(); v != nil {
 		*err = fmt.Errorf("%w: %v\n%s", engine.ErrPanic, v, debug.Stack())
+		m.failed = *err
 		m.cfg.Leg.Fail(fmt.Errorf("%w: %v", engine.ErrPanic, v))
 	}
 }

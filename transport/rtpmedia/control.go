@@ -11,6 +11,7 @@ type Control struct {
 	heard  Report
 	blocks [1]ReportBlock
 	sent   uint32 // packets at the last report
+	left   uint32 // the source that Bye tells of
 	n      ControlStats
 }
 
@@ -31,7 +32,8 @@ type ControlStats struct {
 	PeerLost     int64 `json:"peer_lost"`
 	PeerFraction int64 `json:"peer_fraction"`
 	PeerJitter   int64 `json:"peer_jitter_ns"`
-	// Bye: the other side's source said that it leaves.
+	// Bye: the other side's source said that it leaves, and no other came
+	// after it.
 	Bye bool `json:"bye"`
 }
 
@@ -61,8 +63,11 @@ func (c *Control) Take(now, unix int64, b []byte) error {
 	default:
 		c.n.Foreign++
 	}
+	c.n.Bye = c.n.Bye && c.left == ssrc
 	for _, gone := range r.Bye {
-		c.n.Bye = c.n.Bye || known && gone == ssrc
+		if known && gone == ssrc {
+			c.n.Bye, c.left = true, gone
+		}
 	}
 	for i := range r.Blocks {
 		k := &r.Blocks[i]

@@ -139,7 +139,7 @@ func (d *Tones) Stats() TonesStats { return d.stats }
 
 // keyer sends presses, one packet in place of each 20 ms of audio.
 type keyer struct {
-	queue [32]held
+	queue [MaxPresses]held
 	n     int    // of queue
 	step  uint32 // ticks of 20 ms
 

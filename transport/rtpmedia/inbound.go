@@ -345,7 +345,7 @@ func (in *Inbound) Delay() int64 {
 // too late to be heard.
 func (in *Inbound) Missed() (lost, late int64) {
 	n := &in.jitter.n
-	return max(0, n.missing-n.late), n.late
+	return max(0, n.missing-n.found), n.late
 }
 
 // Drained reports whether all that came has been pulled.

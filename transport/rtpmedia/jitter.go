@@ -183,6 +183,7 @@ func (b *Jitter) suspect(arrival int64, p *Packet, c Content) {
 func (b *Jitter) restart(arrival int64, p *Packet, c Content) {
 	s := &b.stray
 	first := Packet{Marker: s.marker, Seq: uint16(s.seq), Timestamp: s.raw, SSRC: s.ssrc, Payload: s.payload}
+	b.n.missing += b.dropped + b.newest + 1 - b.head - b.n.buffered
 	for i := range b.ring {
 		if b.ring[i].state == present {
 			b.take(&b.ring[i])
@@ -229,8 +230,9 @@ func (b *Jitter) behind(s *slot, seq, arrival int64, p *Packet, c Content) {
 		b.n.duplicate++
 		return
 	}
-	if s.seq == seq {
+	if s.seq == seq && s.state == missed {
 		s.state = passed
+		b.n.found++
 	}
 	b.n.late++
 	b.timestamp(seq, arrival, p, c)

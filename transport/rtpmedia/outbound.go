@@ -19,6 +19,10 @@ type OutboundConfig struct {
 	SSRC      uint32
 	Seq       uint16
 	Timestamp uint32
+	// Slack is by how many ns a packet may leave before its time, for callers
+	// whose turns of 20 ms do not come exactly: with half of that, one turn
+	// sends one packet, however late the first was.
+	Slack int64
 }
 
 // catchUp is how late a tick may be and still be sent on its own time.
@@ -85,28 +89,47 @@ func NewOutbound(cfg OutboundConfig) (*Outbound, error) {
 // step is 20 ms in ticks.
 func (o *Outbound) step() uint32 { return uint32(o.cfg.Codec.ClockRate / 50) }
 
+// MaxPresses that wait to be sent.
+const MaxPresses = 32
+
 // Press queues a key ('0' to '9', '*', '#', 'A' to 'D') to be held for d ns, at
 // least 40 ms. It is sent in place of audio. It fails if the key is none, no
-// type of event was agreed on, or 32 are waiting.
+// type of event was agreed on, or MaxPresses are waiting.
 func (o *Outbound) Press(key byte, d int64) error {
-	code := strings.IndexByte(keys, key)
+	if err := o.CheckPress(key, d); err != nil {
+		return err
+	}
+	ticks := uint32(o.rate.ticks(max(d, 2*frameNanos)))
+	if !o.keys.press(byte(strings.IndexByte(keys, key)), ticks) {
+		return fmt.Errorf("rtpmedia: key %c: %d are waiting", key, MaxPresses)
+	}
+	return nil
+}
+
+// CheckPress tells why Press would refuse a key even if none waited, nil if it
+// would not. It may be called from any goroutine.
+func (o *Outbound) CheckPress(key byte, d int64) error {
 	switch {
-	case code < 0:
+	case strings.IndexByte(keys, key) < 0:
 		return fmt.Errorf("rtpmedia: %q is no key: want one of %s", key, keys)
 	case o.cfg.EventType == 0:
 		return fmt.Errorf("rtpmedia: key %c: the peer takes no telephone events", key)
 	case d > 3600e9:
 		return fmt.Errorf("rtpmedia: key %c: held for %d ns: want at most an hour", key, d)
 	}
-	ticks := uint32(o.rate.ticks(max(d, 2*frameNanos)))
-	if !o.keys.press(byte(code), ticks) {
-		return fmt.Errorf("rtpmedia: key %c: %d are waiting", key, len(o.keys.queue))
-	}
 	return nil
 }
 
+// Pressing returns how many keys are not sent to their end yet.
+func (o *Outbound) Pressing() int { return o.keys.n }
+
 // Due returns when Next has something to do, 0 before the first time.
-func (o *Outbound) Due() int64 { return o.due }
+func (o *Outbound) Due() int64 {
+	if !o.begun {
+		return 0
+	}
+	return o.due - o.cfg.Slack
+}
 
 // Next appends the packet of the 20 ms that are due at now, with the audio of
 // frame, which is used up; nil if there is none. ok is false if there is no
@@ -121,7 +144,7 @@ func (o *Outbound) Next(now int64, dst []byte, frame *[pcm.FrameSamples]int16) (
 	if !o.begun {
 		o.begun, o.due = true, now
 	}
-	if now < o.due {
+	if now < o.due-o.cfg.Slack {
 		return dst, false
 	}
 	if late := (now - o.due) / frameNanos; late*frameNanos > catchUp {

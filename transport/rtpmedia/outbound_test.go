@@ -212,3 +212,40 @@ func TestStreamsNoAllocs(t *testing.T) {
 		require.Positive(t, in.Stats().Tones.Presses)
 	}
 }
+
+// With slack a turn sends one packet, though it comes before the time at which
+// the first one, late, began.
+func TestOutboundSlack(t *testing.T) {
+	var f [pcm.FrameSamples]int16
+	o, err := newFed(OutboundConfig{Codec: l16(t), PayloadType: 97, Slack: frameNanos / 2})
+	require.NoError(t, err)
+	times := every20ms(1e9, 100)
+	times[0] += 7 * ms
+	for i := 1; i < len(times); i++ {
+		times[i] += int64(i*7%10) * ms
+	}
+	all := clocked(t, o, times, func(int) { o.Queue(&f) })
+	require.Len(t, all, 100)
+	for i, p := range all {
+		require.Equal(t, times[i], p.at)
+		require.Equal(t, uint32(i)*320, p.Timestamp)
+	}
+	require.Equal(t, all[99].Timestamp+320, o.Sender(times[0]+100*frameNanos, 0).RTP, "the schedule stays that of the first")
+}
+
+// Who waits is known, and why one may not.
+func TestOutboundPressing(t *testing.T) {
+	o, err := newFed(OutboundConfig{Codec: l16(t), PayloadType: 97, EventType: 101})
+	require.NoError(t, err)
+	require.NoError(t, o.CheckPress('#', 1e9))
+	require.ErrorContains(t, o.CheckPress('E', 1e9), "is no key")
+	require.ErrorContains(t, o.CheckPress('1', 3601e9), "at most an hour")
+	for range MaxPresses {
+		require.NoError(t, o.Press('1', 40*ms))
+	}
+	require.Equal(t, MaxPresses, o.Pressing())
+	require.ErrorContains(t, o.Press('1', 40*ms), "32 are waiting")
+	require.NoError(t, o.CheckPress('1', 40*ms))
+	clocked(t, o, every20ms(1e9, 20), nil)
+	require.Less(t, o.Pressing(), MaxPresses)
+}

@@ -64,7 +64,7 @@ func (b *Jitter) Pop(now int64, want int) Item {
 				return Item{Kind: Lost, Ticks: int(n), Payload: b.behindLost(s, missing, n), Jump: jump}
 			}
 		case gap > 0:
-			if n := b.unsent(gap, int64(want)); n > 0 {
+			if n := b.unsent(gap, int64(want), at-s.ts); n > 0 {
 				return Item{Kind: Unsent, Ticks: int(n), Jump: jump}
 			}
 		case s.content == Noise:
@@ -78,6 +78,7 @@ func (b *Jitter) Pop(now int64, want int) Item {
 		case b.owed > 0 && at-s.ts-b.t.fastest > b.t.upper:
 			// It cannot be played without exceeding the bound.
 			b.n.late++
+			b.n.found++
 			b.take(s)
 			s.state = missed
 			dry := b.dry
@@ -115,10 +116,13 @@ func (b *Jitter) ready(at int64) bool {
 	if s == nil || at-s.ts < b.t.target() {
 		return false
 	}
-	if b.n.played > 0 && s.seq > b.head {
-		b.n.missing += s.seq - b.head
+	b.n.missing += b.dropped
+	for ; b.head < s.seq; b.head++ {
+		m := &b.ring[b.head&(slots-1)]
+		m.seq, m.state = b.head, missed
+		b.n.missing++
 	}
-	b.playing, b.head, b.dropped = true, s.seq, 0
+	b.playing, b.dropped = true, 0
 	b.next, b.owed, b.dry = s.ts, 0, 0
 	return true
 }
@@ -206,9 +210,16 @@ func (b *Jitter) behindLost(s *slot, missing, n int64) []byte {
 	return s.payload
 }
 
-// unsent passes a gap that no sequence number is missing for.
-func (b *Jitter) unsent(gap, want int64) int64 {
+// unsent passes a gap that no sequence number is missing for, before a packet
+// that would be played at offset now. Silence that would make it much too late
+// is left out: nobody asked for long what was to be heard.
+func (b *Jitter) unsent(gap, want, offset int64) int64 {
 	n := b.settle(gap)
+	if excess := offset + gap - n - b.t.target(); excess > 2*b.last {
+		excess = min(excess, gap-n)
+		gap -= excess
+		b.next += excess
+	}
 	made := min(gap-n, want)
 	b.next += n + made
 	b.n.unsent += n + made

@@ -5,7 +5,7 @@ type counters struct {
 	received, played, late, duplicate, control int64
 	oversize, overflow, backlog, stray         int64
 	restarted, restarts, resyncs, jumps, dried int64
-	buffered, missing                          int64
+	buffered, missing, found                   int64
 	concealed, unsent, stretched, waited       int64
 }
 
@@ -16,7 +16,7 @@ type counters struct {
 //	Received = Played + Control + Late + Duplicate + Discarded + Buffered
 //
 // and each sequence number that was passed: Played + Control + Missing. What
-// the network lost is Missing less Late.
+// the network lost is Missing less Found.
 type JitterStats struct {
 	Received int64 `json:"received"`
 	// Played packets of audio. Control packets held none: events, noise.
@@ -38,8 +38,11 @@ type JitterStats struct {
 	// Buffered packets now, one that may be a restart's first included.
 	Buffered int64 `json:"buffered"`
 
-	// Missing packets were not there when their time came.
+	// Missing packets were not there when their time came. Found ones of them
+	// came after it: these are Late, as are such that nobody missed, from
+	// before the stream began.
 	Missing int64 `json:"missing"`
+	Found   int64 `json:"found"`
 	// Concealed time, in ns: that of missing packets.
 	Concealed int64 `json:"concealed_ns"`
 	// Unsent time, in ns: the sender chose to send nothing (DTX).
@@ -75,7 +78,7 @@ func (b *Jitter) Stats() JitterStats {
 		Received: n.received, Played: n.played, Control: n.control, Late: n.late, Duplicate: n.duplicate,
 		Discarded: n.oversize + n.overflow + n.backlog + n.restarted + n.stray,
 		Overflow:  n.overflow, Backlog: n.backlog, Restarted: n.restarted, Stray: n.stray, Oversize: n.oversize,
-		Buffered: n.buffered, Missing: n.missing,
+		Buffered: n.buffered, Missing: n.missing, Found: n.found,
 		Concealed: ns(n.concealed), Unsent: ns(n.unsent), Stretched: ns(n.stretched), Waited: ns(n.waited), Owed: ns(b.owed),
 		Dried: n.dried, Restarts: n.restarts, Resyncs: n.resyncs, TimestampJumps: n.jumps,
 	}
