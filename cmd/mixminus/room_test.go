@@ -1,10 +1,13 @@
 package main
 
 import (
+	"net/netip"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/mixminus/mixminus/bench/phone"
+	"github.com/mixminus/mixminus/bench/signal"
 	"github.com/mixminus/mixminus/engine/record"
 	"github.com/mixminus/mixminus/session"
 	"github.com/stretchr/testify/require"
@@ -50,5 +53,52 @@ func TestCallsMeetInARoom(t *testing.T) {
 		m, err := record.ReadManifest(filepath.Join(x.dir, "room-hall", "manifest.json"))
 		return err == nil && m.State == record.StateComplete && len(m.Tracks) == 3
 	}, patience, 20*time.Millisecond, "each call and their mix")
+	interrupt(t, x.serve)
+}
+
+// TestPhoneMeetsCallInARoom: a telephone and a call of Communication Services
+// hear each other, and neither itself.
+func TestPhoneMeetsCallInARoom(t *testing.T) {
+	t.Parallel()
+	x := &terminals{t: t, dir: t.TempDir()}
+	acs := freePort(t)
+	var urls, clouds map[string]string
+	x.serve, urls = background(t, "serve", "--bot", "echo", "--insecure", "--listen", "127.0.0.1:0", "--recordings", x.dir,
+		"--acs-endpoint", "http://"+acs, "--rtp", "127.0.0.1:0")
+	x.emulate, clouds = background(t, "emulate", "--insecure", "--listen", acs, "--admin", "127.0.0.1:0", "--events", urls["events"])
+	x.api.URL, x.admin = urls["http"], clouds["admin"]
+	said := signal.Speech(signal.June)
+	told := make(chan *phone.Log, 1)
+	go func() {
+		log, err := phone.Call(t.Context(), phone.Config{
+			Target: netip.MustParseAddrPort(urls["rtp"]), Codec: "G722", Seed: 1, Voice: said, Loops: phone.Forever,
+			Duration: 14 * time.Second, Bye: true,
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		told <- log
+	}()
+	talks := x.ring("12s")
+	var calls []session.Snapshot
+	require.Eventually(t, func() bool {
+		var err error
+		calls, err = x.api.Calls(t.Context())
+		return err == nil && len(calls) == 2 && calls[0].Media.Connected && calls[1].Media.Connected
+	}, patience, 20*time.Millisecond)
+	out, err := output(t, "call", "join", "--api", x.api.URL, "hall", calls[0].ID, calls[1].ID)
+	require.NoError(t, err, out)
+	log := <-told
+	require.NotNil(t, log)
+	require.Empty(t, log.Faults())
+	call := x.log(talks)
+	l := signal.Liken(said[:5*signal.SampleRate], call.Playout.PCM)
+	require.Greater(t, l.Share(), 0.7, "the call hears the telephone: %v", l)
+	l = signal.Liken(call.ExpectedMix()[3*signal.SampleRate:8*signal.SampleRate], log.Heard())
+	require.Greater(t, l.Share(), 0.7, "the telephone hears the call: %v", l)
+	// June is one of the call's voices too, and was echoed before the room.
+	later := 4 * signal.SampleRate
+	_, score := signal.Align(said[later:later+2*signal.SampleRate], log.Heard()[later-signal.SampleRate/2:later+3*signal.SampleRate])
+	require.Less(t, score, 0.3, "and not itself")
 	interrupt(t, x.serve)
 }
