@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -28,10 +27,12 @@ var (
 	errNoVerify     = errors.New("acsws: no way to verify tokens is configured")
 )
 
-// firstBuffer takes a message of 20 ms; longer ones make it grow.
+// firstBuffer takes a message of 20 ms, read or written; longer ones make it
+// grow.
 const firstBuffer = 2 << 10
 
-// conn is one connection, from the cloud's upgrade to its end.
+// conn is one connection, from the cloud's upgrade to its end. Whoever reads its
+// link is its reading goroutine.
 type conn struct {
 	// Static after construction.
 	ep     *endpoint
@@ -39,13 +40,11 @@ type conn struct {
 	callID string
 	turn   int64 // guarded by ep.mu
 
-	// Static once run has begun.
-	ws *websocket.Conn
-	nc *netConn
+	// Static once it is up.
+	link link
 
 	// Owned by the reading goroutine.
 	port   *engine.Port
-	buf    []byte
 	msg    Message
 	chunk  []int16 // audio that cannot be decoded in place
 	second int64   // of the rate limit
@@ -63,7 +62,7 @@ type conn struct {
 	closed bool
 	cause  error
 
-	up atomic.Bool // ws and nc are set
+	up atomic.Bool // link is set
 }
 
 func newConn(e *endpoint) *conn { return &conn{ep: e, done: make(chan struct{})} }
@@ -94,26 +93,22 @@ func (c *conn) shut() {
 		code = websocket.CloseGoingAway
 	}
 	c.mu.Unlock()
-	_ = c.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, text), time.Now().Add(time.Second))
-	c.nc.Close()
+	c.link.control(opClose, websocket.FormatCloseMessage(code, text))
+	c.link.close()
 }
 
-// run carries the leg until the connection ends, on the http server's
-// goroutine.
-func (c *conn) run(ws *websocket.Conn, nc *netConn) {
-	c.ws, c.nc = ws, nc
+// begin gives the leg to the connection, which l carries from now on. An error
+// is why it cannot, and l was closed.
+func (c *conn) begin(l link) error {
+	c.link = l
 	c.up.Store(true)
 	c.mu.Lock()
-	closed := c.closed
+	closed, cause := c.closed, c.cause
 	c.mu.Unlock()
-	defer nc.wait()
-	defer nc.Close()
 	if closed { // while the handshake was under way
 		c.shut()
-		return
+		return cause
 	}
-	ws.SetReadLimit(c.ep.server.cfg.MaxMessage)
-	c.countControls()
 	var out engine.Outlet
 	if c.ep.stream.Bidirectional {
 		out = c
@@ -121,13 +116,24 @@ func (c *conn) run(ws *websocket.Conn, nc *netConn) {
 	port, err := c.ep.leg.Attach(out)
 	if err != nil {
 		c.close(err)
-		return
+		return err
 	}
 	c.port = port
 	c.ep.connections.Add(1)
-	err = c.read()
+	return nil
+}
+
+// finish gives the leg back and tells the app why: err is what ended the
+// reading.
+func (c *conn) finish(err error) {
+	if e := c.guarded(func() error { c.port.Detach(engine.Now()); return nil }); e != nil { // a handler hears the last frames
+		err = e
+	}
+	if websocket.IsCloseError(err, websocket.CloseNormalClosure, websocket.CloseGoingAway, websocket.CloseNoStatusReceived) {
+		err = nil
+	}
 	c.mu.Lock()
-	if c.closed {
+	if c.closed && !errors.Is(err, engine.ErrPanic) {
 		err = c.cause
 	}
 	c.closed = true
@@ -137,8 +143,9 @@ func (c *conn) run(ws *websocket.Conn, nc *netConn) {
 	}
 }
 
-// read runs readLoop; a handler that panics ends its own leg.
-func (c *conn) read() (err error) {
+// guarded calls fn, which runs the app's handlers: one that panics ends its own
+// leg.
+func (c *conn) guarded(fn func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("%w: %v", engine.ErrPanic, v)
@@ -146,69 +153,40 @@ func (c *conn) read() (err error) {
 			c.ep.leg.Fail(err)
 		}
 	}()
-	defer func() { c.port.Detach(engine.Now()) }() // a handler hears the last frames
+	return fn()
+}
+
+// told calls OnUp.
+func (c *conn) told() error {
 	if fn := c.ep.stream.OnUp; fn != nil {
 		fn()
 	}
-	err = c.readLoop()
-	if websocket.IsCloseError(err, websocket.CloseNormalClosure, websocket.CloseGoingAway, websocket.CloseNoStatusReceived) {
+	return nil
+}
+
+// message takes a message that came at arrival. An error ends the connection.
+func (c *conn) message(op byte, b []byte, arrival int64) error {
+	if !c.withinRate(arrival) {
+		c.close(errRate)
+		return errRate
+	}
+	select {
+	case <-c.ep.leg.Done():
+		c.close(errLegClosed)
+		return errLegClosed
+	default:
+	}
+	c.ep.in.Add(1)
+	if op != opText {
+		c.bad(int(NumReasons) + connNotText)
 		return nil
 	}
-	return err
-}
-
-// readLoop takes message after message off the socket.
-func (c *conn) readLoop() error {
-	c.buf = make([]byte, firstBuffer)
-	for {
-		kind, r, err := c.ws.NextReader()
-		if err != nil {
-			return err
-		}
-		n, err := c.fill(r)
-		if err != nil {
-			return err
-		}
-		arrival := c.nc.arrival.Load()
-		if !c.withinRate(arrival) {
-			c.close(errRate)
-			return errRate
-		}
-		select {
-		case <-c.ep.leg.Done():
-			c.close(errLegClosed)
-			return errLegClosed
-		default:
-		}
-		c.ep.in.Add(1)
-		if kind != websocket.TextMessage {
-			c.bad(int(NumReasons) + connNotText)
-			continue
-		}
-		if err := Parse(c.buf[:n], &c.msg); err != nil {
-			c.bad(int(ReasonOf(err)))
-			continue
-		}
-		c.take(arrival)
+	if err := Parse(b, &c.msg); err != nil {
+		c.bad(int(ReasonOf(err)))
+		return nil
 	}
-}
-
-// fill reads a whole message into buf, which grows up to the read limit.
-func (c *conn) fill(r io.Reader) (int, error) {
-	n := 0
-	for {
-		if n == len(c.buf) {
-			c.buf = append(c.buf, make([]byte, len(c.buf))...)
-		}
-		k, err := r.Read(c.buf[n:])
-		n += k
-		if err == io.EOF {
-			return n, nil
-		}
-		if err != nil {
-			return n, err
-		}
-	}
+	c.take(arrival)
+	return nil
 }
 
 // withinRate counts messages per second of arrival.
@@ -218,22 +196,6 @@ func (c *conn) withinRate(arrival int64) bool {
 	}
 	c.count++
 	return c.count <= c.ep.server.cfg.MaxRate
-}
-
-// countControls puts pings and pongs under the rate limit too.
-func (c *conn) countControls() {
-	ping, pong := c.ws.PingHandler(), c.ws.PongHandler()
-	limited := func(next func(string) error) func(string) error {
-		return func(data string) error {
-			if !c.withinRate(c.nc.arrival.Load()) {
-				c.close(errRate)
-				return errRate
-			}
-			return next(data)
-		}
-	}
-	c.ws.SetPingHandler(limited(ping))
-	c.ws.SetPongHandler(limited(pong))
 }
 
 func (c *conn) bad(reason int) { c.ep.bad[reason].Add(1) }
@@ -338,7 +300,7 @@ func (c *conn) inPlace(r *engine.Render, at engine.Chunk) bool {
 
 // SendFrame sends 20 ms of audio (engine.Outlet).
 func (c *conn) SendFrame(samples *[pcm.FrameSamples]int16) bool {
-	if c.nc.busy() {
+	if c.link.busy() {
 		return false
 	}
 	out := samples[:]
@@ -348,27 +310,35 @@ func (c *conn) SendFrame(samples *[pcm.FrameSamples]int16) bool {
 		}
 		out = c.pcm24[:c.out24.Process(c.pcm24[:], out)]
 	}
-	c.wbuf = AppendAudio(c.wbuf[:0], out)
+	c.wbuf = AppendAudio(c.message0(), out)
 	return c.send()
 }
 
 // SendFlush tells the cloud to drop what it has not played (engine.Outlet).
 func (c *conn) SendFlush() bool {
-	if c.nc.busy() {
+	if c.link.busy() {
 		return false // asked again within 20 ms; flushes until then are one
 	}
 	if c.out24 != nil {
 		c.out24.Reset() // its history is flushed too
 	}
-	c.wbuf = AppendStopAudio(c.wbuf[:0])
+	c.wbuf = AppendStopAudio(c.message0())
 	return c.send()
+}
+
+// message0 is the empty message, behind the room for its frame's header.
+func (c *conn) message0() []byte {
+	if c.wbuf == nil {
+		c.wbuf = make([]byte, maxHeader, firstBuffer)
+	}
+	return c.wbuf[:maxHeader]
 }
 
 func (c *conn) send() bool {
 	c.ep.out.Add(1) // before the peer can have it
-	if err := c.ws.WriteMessage(websocket.TextMessage, c.wbuf); err != nil {
+	if err := c.link.text(c.wbuf); err != nil {
 		c.ep.out.Add(-1)
-		c.nc.Close() // it cannot speak any more: the cloud is to dial again
+		c.link.close() // it cannot speak any more: the cloud is to dial again
 		return false
 	}
 	return true
@@ -385,9 +355,9 @@ func (c *conn) keepAlive(oldest int64) {
 		return
 	default:
 	}
-	if c.nc.arrival.Load() < oldest {
+	if c.link.lastRead() < oldest {
 		c.close(errIdle)
 		return
 	}
-	_ = c.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(time.Second))
+	c.link.control(opPing, nil)
 }

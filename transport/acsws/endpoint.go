@@ -109,9 +109,15 @@ func (e *endpoint) refuse(w http.ResponseWriter, status int, text string) {
 	http.Error(w, text, status)
 }
 
-// serve checks an upgrade, takes the leg over from an older connection, and
-// is the reading goroutine of the new one until it ends.
-func (e *endpoint) serve(w http.ResponseWriter, r *http.Request) {
+// serve checks an upgrade, takes the leg over from an older connection, and has
+// the new one carried. It calls over when that has ended, or is not to be.
+func (e *endpoint) serve(w http.ResponseWriter, r *http.Request, over func()) {
+	done := over
+	defer func() {
+		if done != nil {
+			done()
+		}
+	}()
 	if status, text := e.server.check(w, r); status != 0 {
 		e.refuse(w, status, text)
 		return
@@ -129,16 +135,20 @@ func (e *endpoint) serve(w http.ResponseWriter, r *http.Request) {
 		e.refuse(w, status, text)
 		return
 	}
-	defer e.release(c)
 	// It keeps the http server's buffers of 4 KiB. The origin was checked.
 	up := websocket.Upgrader{CheckOrigin: func(*http.Request) bool { return true }}
 	h := &hijacker{ResponseWriter: w}
 	ws, err := up.Upgrade(h, r, http.Header{channelsHeader: {e.leg.Channels().String()}})
 	if err != nil {
 		e.refused.Add(1)
+		e.release(c)
 		return
 	}
-	c.run(ws, h.conn)
+	done = nil
+	c.carry(ws, h.conn, func() {
+		e.release(c)
+		over()
+	})
 }
 
 // channelsHeader of the response tells a peer which of both it is to send that

@@ -34,6 +34,9 @@ type Config struct {
 	// MaxRate of messages per second on one connection; 0 means 8000. A
 	// faster peer is cut off.
 	MaxRate int
+	// Portable leaves each connection to a goroutine of its own, as always
+	// over TLS and where the system has no epoll.
+	Portable bool
 	// Ping is the interval of pings; 0 means 10 s. A connection on which
 	// nothing was read for three intervals is closed.
 	Ping   time.Duration
@@ -66,8 +69,9 @@ type Server struct {
 	closed    bool
 	pinging   bool
 
-	stop chan struct{}
-	wg   sync.WaitGroup
+	stop    chan struct{}
+	wg      sync.WaitGroup
+	pollers pollers
 }
 
 var _ transport.Transport = (*Server)(nil)
@@ -145,7 +149,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "no call is expected at this address: its token is unknown or has expired", http.StatusUnauthorized)
 		return
 	}
-	e.serve(w, r)
+	e.serve(w, r, func() {})
 }
 
 // serveAdHoc makes a leg of whoever dials.
@@ -161,14 +165,16 @@ func (s *Server) serveAdHoc(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
-	defer leg.Close()
 	e, err := s.open(leg, st)
 	if err != nil {
+		leg.Close()
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	defer s.forget(e)
-	e.serve(w, r)
+	e.serve(w, r, func() {
+		s.forget(e)
+		leg.Close()
+	})
 }
 
 func (s *Server) forget(e *endpoint) {
@@ -194,6 +200,7 @@ func (s *Server) Close() error {
 	}
 	s.mu.Unlock()
 	s.wg.Wait()
+	s.pollers.close()
 	return nil
 }
 
