@@ -1,0 +1,371 @@
+package rtpio_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mixminus/mixminus/bench/signal"
+	"github.com/mixminus/mixminus/codec"
+	"github.com/mixminus/mixminus/codec/resample"
+	"github.com/mixminus/mixminus/codec/wav"
+	"github.com/mixminus/mixminus/engine"
+	"github.com/mixminus/mixminus/engine/pcm"
+	"github.com/mixminus/mixminus/transport"
+	"github.com/mixminus/mixminus/transport/rtpio"
+	"github.com/mixminus/mixminus/transport/rtpmedia"
+	"github.com/stretchr/testify/require"
+)
+
+// The tests of the clients files let programs that others wrote speak to a
+// Server and listen to it, on loopback. None of them asserts a time: what is
+// compared is samples and counters.
+
+// patience bounds what is waited for; nothing is measured by it.
+const patience = 40 * time.Second
+
+// deep is a delay that what a client sends in one burst fits in: ffmpeg reads
+// a WAV by 4 KiB, a quarter of a second at 8 kHz, and sends that at once.
+const deep = 300 * time.Millisecond
+
+// need skips a test where a program is not installed; the project's own checks
+// (CI=true) have it.
+func need(t *testing.T, name string) {
+	t.Helper()
+	if _, err := exec.LookPath(name); err == nil {
+		return
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("%s is not installed", name)
+	}
+	t.Skipf("%s is not installed", name)
+}
+
+// said is what everybody says: three seconds in whole frames of 20 ms.
+func said() []int16 { return signal.Speech(signal.Allison)[:3*signal.SampleRate] }
+
+// host is a Server and what becomes of its legs.
+type host struct {
+	t      *testing.T
+	engine *engine.Engine
+	server *rtpio.Server
+	lines  chan *line // that were let in
+}
+
+// line is a leg all of which is kept.
+type line struct {
+	host *host
+	leg  *engine.Leg
+	ep   transport.Endpoint
+	down chan error // the leg has no peer any more
+	got  []int16    // owned by keep until kept is closed
+	kept chan struct{}
+	mu   sync.Mutex
+	keys string
+}
+
+func newHost(t *testing.T, codecs ...string) *host {
+	h := &host{t: t, engine: engine.New(engine.Config{}), lines: make(chan *line, 8)}
+	cfg := rtpio.Config{
+		Engine: h.engine, Listen: netip.MustParseAddrPort("127.0.0.1:0"),
+		Jitter:   rtpmedia.JitterConfig{Min: deep, Max: deep},
+		OnSender: func(s transport.Sender) { go h.take(s) },
+	}
+	for _, name := range codecs {
+		cfg.Codecs = append(cfg.Codecs, table(name))
+	}
+	var err error
+	h.server, err = rtpio.New(cfg)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		require.NoError(t, h.server.Close())
+		require.NoError(t, h.engine.Close())
+	})
+	return h
+}
+
+// table is the row of a codec.
+func table(name string) codec.Codec {
+	for _, c := range codec.All() {
+		if c.Name == name {
+			return c
+		}
+	}
+	panic("no codec " + name)
+}
+
+// open makes a leg that is kept.
+func (h *host) open() (*line, error) {
+	l := &line{host: h, down: make(chan error, 1), kept: make(chan struct{})}
+	var err error
+	l.leg, err = h.engine.NewLeg(engine.LegConfig{OnDTMF: func(key byte, _ string) {
+		l.mu.Lock()
+		l.keys += string(key)
+		l.mu.Unlock()
+	}})
+	if err != nil {
+		return nil, err
+	}
+	go l.keep(l.leg.Tap(1000))
+	l.ep, err = h.server.Open(l.leg, transport.Stream{Bidirectional: true, OnDown: func(err error) { l.down <- err }})
+	return l, err
+}
+
+func (l *line) keep(tap *engine.Tap) {
+	defer close(l.kept)
+	var f pcm.Frame
+	for tap.Read(context.Background(), &f) == nil {
+		l.got = append(l.got, f.Samples[:]...)
+	}
+}
+
+// take lets in who rings.
+func (h *host) take(s transport.Sender) {
+	l, err := h.open()
+	if err == nil {
+		err = h.server.Take(l.ep.URL(), s.ID)
+	}
+	if err != nil {
+		h.t.Errorf("sender %v: %v", s, err)
+		return
+	}
+	h.lines <- l
+}
+
+// line waits for the next that is let in.
+func (h *host) line() *line {
+	h.t.Helper()
+	select {
+	case l := <-h.lines:
+		return l
+	case <-time.After(patience):
+		h.t.Fatal("nobody rang")
+		return nil
+	}
+}
+
+// ended waits for the peer to hang up.
+func (l *line) ended() {
+	l.host.t.Helper()
+	select {
+	case err := <-l.down:
+		require.NoError(l.host.t, err)
+	case <-time.After(patience):
+		l.host.t.Fatalf("the call does not end: %+v", l.ep.Stats().RTP)
+	}
+}
+
+// heard closes the leg and returns all that was heard on it.
+func (l *line) heard() []int16 {
+	l.leg.Close()
+	<-l.kept
+	return l.got
+}
+
+// say speaks, and returns when all of it was sent.
+func (l *line) say(pcm []int16) {
+	l.host.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	before := l.ep.Stats().RTP.Sent
+	_, err := l.leg.Source().Write(ctx, pcm)
+	require.NoError(l.host.t, err)
+	frames := int64(len(pcm)+319) / 320
+	require.Eventually(l.host.t, func() bool { return l.ep.Stats().RTP.Sent-before >= frames }, patience, 10*time.Millisecond)
+}
+
+// complete holds a leg to having heard so many packets or more, each once and in
+// time.
+func (l *line) complete(packets int) {
+	t := l.host.t
+	t.Helper()
+	s, leg := l.ep.Stats(), l.leg.Stats()
+	t.Logf("%+v", *s.RTP)
+	require.GreaterOrEqual(t, s.RTP.Received, int64(packets))
+	require.Zero(t, s.RTP.Lost+s.RTP.Late+s.RTP.Duplicate+s.RTP.Recovered+s.RTP.Restarts)
+	require.Empty(t, s.BadMessages)
+	require.Len(t, leg.Renders, 1)
+	r := leg.Renders[0]
+	require.Zero(t, r.Lost+r.Late+r.Padded+int64(r.TapDropped), "%+v", r)
+	require.Equal(t, s.RTP.Concealed, r.Concealed)
+}
+
+// process is a program that runs beside the test.
+type process struct {
+	t     *testing.T
+	cmd   *exec.Cmd
+	stdin io.WriteCloser
+	out   output
+	over  chan error
+}
+
+// output is what a program printed, readable while it does.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
+
+// spawn starts a program; the end of the test is its own at the latest.
+func spawn(t *testing.T, name string, args ...string) *process {
+	t.Helper()
+	p := &process{t: t, cmd: exec.Command(name, args...), over: make(chan error, 1)}
+	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
+	var err error
+	p.stdin, err = p.cmd.StdinPipe()
+	require.NoError(t, err)
+	require.NoError(t, p.cmd.Start())
+	done := make(chan struct{})
+	go func() {
+		p.over <- p.cmd.Wait()
+		close(done)
+	}()
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill() // mostly it has ended
+		<-done
+		if t.Failed() {
+			t.Logf("%v:\n%s", p.cmd.Args, &p.out)
+		}
+	})
+	return p
+}
+
+// wait returns what the program printed, once it has ended in good order.
+func (p *process) wait() string {
+	p.t.Helper()
+	select {
+	case err := <-p.over:
+		require.NoError(p.t, err, "%v: %s", p.cmd.Args, &p.out)
+	case <-time.After(patience):
+		p.t.Fatalf("%v does not end", p.cmd.Args)
+	}
+	return p.out.String()
+}
+
+// run runs a program to its end and returns what it printed.
+func run(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	return spawn(t, name, args...).wait()
+}
+
+// freePorts finds an even port and the next that nobody has.
+func freePorts(t *testing.T) netip.AddrPort {
+	t.Helper()
+	for range 100 {
+		at := bindable(netip.MustParseAddrPort("127.0.0.1:0"))
+		if next := netip.AddrPortFrom(at.Addr(), at.Port()+1); at.Port()%2 == 0 && bindable(next) == next {
+			return at
+		}
+	}
+	t.Fatal("no two ports in a row are free")
+	return netip.AddrPort{}
+}
+
+// bindable returns the address that somebody who binds to at gets.
+func bindable(at netip.AddrPort) netip.AddrPort {
+	c, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(at))
+	if err != nil {
+		return netip.AddrPort{}
+	}
+	defer c.Close()
+	return c.LocalAddr().(*net.UDPAddr).AddrPort()
+}
+
+// listens waits until somebody has a UDP port. It looks at the kernel's table:
+// to try the port would take it from who is about to.
+func listens(t *testing.T, port uint16) {
+	t.Helper()
+	entry := fmt.Sprintf(":%04X ", port)
+	require.Eventually(t, func() bool {
+		table, err := os.ReadFile("/proc/net/udp")
+		if err != nil {
+			t.Skip("only Linux tells which ports are taken")
+		}
+		for line := range strings.Lines(string(table)) {
+			if fields := strings.Fields(line); len(fields) > 1 && strings.HasSuffix(fields[1]+" ", entry) {
+				return true
+			}
+		}
+		return false
+	}, patience, 10*time.Millisecond, "nobody listens at port %d", port)
+}
+
+func writeWAV(t *testing.T, rate int, pcm []int16) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "said.wav")
+	f, err := os.Create(path)
+	require.NoError(t, err)
+	w, err := wav.NewWriter(f, rate)
+	require.NoError(t, err)
+	require.NoError(t, w.WriteAt(0, pcm))
+	require.NoError(t, w.Close())
+	require.NoError(t, f.Close())
+	return path
+}
+
+func readWAV(t *testing.T, path string) (pcm []int16) {
+	t.Helper()
+	f, err := os.Open(path)
+	require.NoError(t, err)
+	defer f.Close()
+	r, err := wav.NewReader(f)
+	require.NoError(t, err)
+	buf := make([]int16, 4096)
+	for {
+		n, err := r.Read(buf)
+		pcm = append(pcm, buf[:n]...)
+		if errors.Is(err, io.EOF) {
+			return pcm
+		}
+		require.NoError(t, err)
+	}
+}
+
+// resampled is pcm at another rate, as a leg makes it: later by the filter's
+// delay.
+func resampled(pcm []int16, from, to int) []int16 {
+	r, err := resample.New(from, to)
+	if err != nil {
+		panic(err)
+	}
+	out := make([]int16, r.Size(len(pcm)))
+	r.Process(out, pcm)
+	return out
+}
+
+// snr in dB of what was heard of ref in got, wherever that begins.
+func snr(got, ref []int16) float64 {
+	at, _ := signal.Align(ref, got)
+	if at < 0 {
+		ref, at = ref[-at:], 0
+	}
+	var power, noise float64
+	for i := range min(len(got)-at, len(ref)) {
+		x := float64(ref[i])
+		power, noise = power+x*x, noise+(float64(got[at+i])-x)*(float64(got[at+i])-x)
+	}
+	return 10 * math.Log10(power/noise)
+}
