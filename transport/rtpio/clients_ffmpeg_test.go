@@ -228,3 +228,8 @@ func (d *dialect) own() []int16 {
 	c := table(d.name)
 	return through(c, resampled(said(), signal.SampleRate, c.SampleRate))
 }
+
+// speaks is the dialect of a codec.
+func speaks(name string) *dialect {
+	return &dialects[slices.IndexFunc(dialects, func(d dialect) bool { return d.name == name })]
+}
