@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -61,7 +62,7 @@ type host struct {
 	t      *testing.T
 	engine *engine.Engine
 	server *rtpio.Server
-	lines  chan *line // that were let in
+	rings  chan transport.Sender
 }
 
 // line is a leg all of which is kept.
@@ -77,11 +78,11 @@ type line struct {
 }
 
 func newHost(t *testing.T, codecs ...string) *host {
-	h := &host{t: t, engine: engine.New(engine.Config{}), lines: make(chan *line, 8)}
+	h := &host{t: t, engine: engine.New(engine.Config{}), rings: make(chan transport.Sender, 8)}
 	cfg := rtpio.Config{
 		Engine: h.engine, Listen: netip.MustParseAddrPort("127.0.0.1:0"),
 		Jitter:   rtpmedia.JitterConfig{Min: deep, Max: deep},
-		OnSender: func(s transport.Sender) { go h.take(s) },
+		OnSender: func(s transport.Sender) { h.rings <- s },
 	}
 	for _, name := range codecs {
 		cfg.Codecs = append(cfg.Codecs, table(name))
@@ -107,7 +108,8 @@ func table(name string) codec.Codec {
 }
 
 // open makes a leg that is kept.
-func (h *host) open() (*line, error) {
+func (h *host) open() *line {
+	h.t.Helper()
 	l := &line{host: h, down: make(chan error, 1), kept: make(chan struct{})}
 	var err error
 	l.leg, err = h.engine.NewLeg(engine.LegConfig{OnDTMF: func(key byte, _ string) {
@@ -115,12 +117,11 @@ func (h *host) open() (*line, error) {
 		l.keys += string(key)
 		l.mu.Unlock()
 	}})
-	if err != nil {
-		return nil, err
-	}
+	require.NoError(h.t, err)
 	go l.keep(l.leg.Tap(1000))
 	l.ep, err = h.server.Open(l.leg, transport.Stream{Bidirectional: true, OnDown: func(err error) { l.down <- err }})
-	return l, err
+	require.NoError(h.t, err)
+	return l
 }
 
 func (l *line) keep(tap *engine.Tap) {
@@ -131,24 +132,13 @@ func (l *line) keep(tap *engine.Tap) {
 	}
 }
 
-// take lets in who rings.
-func (h *host) take(s transport.Sender) {
-	l, err := h.open()
-	if err == nil {
-		err = h.server.Take(l.ep.URL(), s.ID)
-	}
-	if err != nil {
-		h.t.Errorf("sender %v: %v", s, err)
-		return
-	}
-	h.lines <- l
-}
-
-// line waits for the next that is let in.
+// line lets in who rings.
 func (h *host) line() *line {
 	h.t.Helper()
 	select {
-	case l := <-h.lines:
+	case s := <-h.rings:
+		l := h.open()
+		require.NoError(h.t, h.server.Take(l.ep.URL(), s.ID))
 		return l
 	case <-time.After(patience):
 		h.t.Fatal("nobody rang")
@@ -271,12 +261,18 @@ func run(t *testing.T, name string, args ...string) string {
 	return spawn(t, name, args...).wait()
 }
 
+// nextPorts is where freePorts goes on: below the ports that the kernel gives
+// to who asks for any, so that nobody gets one before the program that is told
+// of it.
+var nextPorts atomic.Int32
+
 // freePorts finds an even port and the next that nobody has.
 func freePorts(t *testing.T) netip.AddrPort {
 	t.Helper()
-	for range 100 {
-		at := bindable(netip.MustParseAddrPort("127.0.0.1:0"))
-		if next := netip.AddrPortFrom(at.Addr(), at.Port()+1); at.Port()%2 == 0 && bindable(next) == next {
+	for range 1000 {
+		port := 20000 + (2*os.Getpid()+2*int(nextPorts.Add(1)))%12000
+		at := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(port))
+		if bindable(at) && bindable(netip.AddrPortFrom(at.Addr(), at.Port()+1)) {
 			return at
 		}
 	}
@@ -284,14 +280,12 @@ func freePorts(t *testing.T) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// bindable returns the address that somebody who binds to at gets.
-func bindable(at netip.AddrPort) netip.AddrPort {
+func bindable(at netip.AddrPort) bool {
 	c, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(at))
 	if err != nil {
-		return netip.AddrPort{}
+		return false
 	}
-	defer c.Close()
-	return c.LocalAddr().(*net.UDPAddr).AddrPort()
+	return c.Close() == nil
 }
 
 // listens waits until somebody has a UDP port. It looks at the kernel's table:
