@@ -19,3 +19,9 @@ func TestTargetWithoutEvents(t *testing.T) {
 	to.PayloadType, to.EventType = 101, 101
 	require.ErrorContains(t, r.server.Dial(ep.URL(), to), "two numbers")
 }
+
+// A report that lay in the kernel for 160 ms came 160 ms ago.
+func TestReportsCameBeforeTheyWereRead(t *testing.T) {
+	d := datagram{arrival: 5_840e6}
+	require.EqualValues(t, 1_700_000_000e9-160e6, d.unix(6_000e6, 1_700_000_000e9))
+}
