@@ -41,7 +41,7 @@ func TestControl(t *testing.T) {
 	in.Take(now, &Packet{SSRC: 2})
 	require.NoError(t, us.Take(now, unix, answer))
 	require.True(t, us.Stats().Bye)
-	require.Equal(t, ErrCompound, us.Take(now, unix, []byte{0x80, 203, 0, 0}))
+	require.Equal(t, ErrCompound, us.Take(now, unix, []byte{0x80, 199, 0, 0}))
 	require.EqualValues(t, 1, us.Stats().Malformed)
 	var r Report
 	require.NoError(t, r.Parse(report))
