@@ -38,8 +38,13 @@ import (
 const patience = 40 * time.Second
 
 // deep is a delay that what a client sends in one burst fits in: ffmpeg reads
-// a WAV by 4 KiB, a quarter of a second at 8 kHz, and sends that at once.
-const deep = 300 * time.Millisecond
+// a WAV by 4 KiB, a quarter of a second at 8 kHz, and sends that at once. The
+// longest delay leaves room beyond: of what waits for more than that the oldest
+// is thrown away, as when the first packets were slower than all others.
+const (
+	deep    = 300 * time.Millisecond
+	deepest = 400 * time.Millisecond
+)
 
 // need skips a test where a program is not installed; the project's own checks
 // (CI=true) have it.
@@ -81,7 +86,7 @@ func newHost(t *testing.T, codecs ...string) *host {
 	h := &host{t: t, engine: engine.New(engine.Config{}), rings: make(chan transport.Sender, 8)}
 	cfg := rtpio.Config{
 		Engine: h.engine, Listen: netip.MustParseAddrPort("127.0.0.1:0"),
-		Jitter:   rtpmedia.JitterConfig{Min: deep, Max: deep},
+		Jitter:   rtpmedia.JitterConfig{Min: deep, Max: deepest},
 		OnSender: func(s transport.Sender) { h.rings <- s },
 	}
 	for _, name := range codecs {
@@ -144,6 +149,13 @@ func (h *host) line() *line {
 		h.t.Fatal("nobody rang")
 		return nil
 	}
+}
+
+// pressed are the keys that came.
+func (l *line) pressed() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.keys
 }
 
 // ended waits for the peer to hang up.
