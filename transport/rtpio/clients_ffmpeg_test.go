@@ -20,8 +20,8 @@ import (
 type dialect struct {
 	name   string
 	rate   int    // of the audio it is given
-	send   string // options for output by RTP, in packets of 20 ms
-	query  string // of the address
+	send   string // options for output by RTP
+	query  string // of the address, where packets of 20 ms are to be cut out of more
 	file   string // the container of a file of the same bytes
 	decode string // options to read that file
 	sdp    string // rtpmap, with the payload type before it
@@ -69,14 +69,14 @@ func (d *dialect) at16k(pcm []int16) []int16 {
 // has read from the file in one go, cut into packets the last of which is
 // shorter.
 func (d *dialect) evenly(path string) []string {
-	return []string{"-i", path, "-af", fmt.Sprintf("asetnsamples=%d:p=0,arealtime", d.rate/50)}
+	return []string{"-i", path, "-ac", "1", "-af", fmt.Sprintf("aresample=%d,asetnsamples=%d,arealtime", d.rate, d.rate/50)}
 }
 
 // sends starts an ffmpeg that sends to whom listens at an address.
-func (d *dialect) sends(t *testing.T, from []string, to netip.AddrPort) *process {
+func (d *dialect) sends(t *testing.T, from []string, to string) *process {
 	t.Helper()
 	return spawn(t, "ffmpeg", slices.Concat([]string{"-v", "warning"}, from, strings.Fields(d.send),
-		[]string{"-f", "rtp", "-rtpflags", "send_bye", "rtp://" + to.String() + d.query})...)
+		[]string{"-f", "rtp", "-rtpflags", "send_bye", "rtp://" + to})...)
 }
 
 // back is what ffmpeg makes of its own bytes, in a file.
@@ -101,7 +101,7 @@ func TestFFmpegIsHeard(t *testing.T) {
 			h := newHost(t, d.name)
 			path := writeWAV(t, d.rate, d.said())
 			theirs := d.back(t, path)
-			ffmpeg := d.sends(t, d.evenly(path), h.server.Addr())
+			ffmpeg := d.sends(t, d.evenly(path), h.server.Addr().String())
 			l := h.line()
 			l.ended()
 			ffmpeg.wait()
@@ -140,7 +140,7 @@ func TestFFmpegBursts(t *testing.T) {
 			t.Parallel()
 			h := newHost(t, d.name)
 			path := writeWAV(t, d.rate, d.said())
-			ffmpeg := d.sends(t, []string{"-re", "-i", path}, h.server.Addr())
+			ffmpeg := d.sends(t, []string{"-re", "-i", path}, h.server.Addr().String()+d.query)
 			l := h.line()
 			l.ended()
 			ffmpeg.wait()

@@ -65,7 +65,7 @@ func TestFFmpegIsHeardOverABadNetwork(t *testing.T) {
 			}
 			h := newHost(t, name)
 			net := bad(t, h.server.Addr(), false)
-			ffmpeg := d.sends(t, d.evenly(writeWAV(t, d.rate, d.said())), net.at)
+			ffmpeg := d.sends(t, d.evenly(writeWAV(t, d.rate, d.said())), net.at.String())
 			l := h.line()
 			l.ended()
 			ffmpeg.wait()
