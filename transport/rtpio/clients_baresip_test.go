@@ -58,7 +58,7 @@ module_app ctrl_tcp.so
 `
 
 // plainWAV writes a file that begins with its format, as baresip wants it.
-func plainWAV(t *testing.T, rate int, pcm []int16) (path string) {
+func plainWAV(t testing.TB, rate int, pcm []int16) (path string) {
 	t.Helper()
 	size := uint32(2 * len(pcm))
 	b := binary.LittleEndian.AppendUint32([]byte("RIFF"), 36+size)
@@ -72,7 +72,7 @@ func plainWAV(t *testing.T, rate int, pcm []int16) (path string) {
 	return path
 }
 
-func newSoftphone(t *testing.T, codec string, rate int, said []int16, call netip.AddrPort) *softphone {
+func newSoftphone(t testing.TB, codec string, rate int, said []int16, call netip.AddrPort) *softphone {
 	t.Helper()
 	modules, err := filepath.Glob("/usr/lib*/baresip/modules")
 	require.NoError(t, err)
@@ -138,8 +138,7 @@ func TestBaresipCalls(t *testing.T) {
 		name, codec string
 		rate        int
 	}{{"L16", "L16/16000/1", 16000}, {"PCMU", "PCMU/8000/1", 8000}, {"G722", "G722/16000/1", 16000}, {"opus", "opus/48000/1", 48000}} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
+		steadily(t, c.name, func(t testing.TB) {
 			h := newHost(t)
 			l := h.open()
 			l.echo()

@@ -73,14 +73,14 @@ func (d *dialect) evenly(path string) []string {
 }
 
 // sends starts an ffmpeg that sends to whom listens at an address.
-func (d *dialect) sends(t *testing.T, from []string, to string) *process {
+func (d *dialect) sends(t testing.TB, from []string, to string) *process {
 	t.Helper()
 	return spawn(t, "ffmpeg", slices.Concat([]string{"-v", "warning"}, from, strings.Fields(d.send),
 		[]string{"-f", "rtp", "-rtpflags", "send_bye", "rtp://" + to})...)
 }
 
 // back is what ffmpeg makes of its own bytes, in a file.
-func (d *dialect) back(t *testing.T, path string) []int16 {
+func (d *dialect) back(t testing.TB, path string) []int16 {
 	t.Helper()
 	dir := t.TempDir()
 	coded, decoded := filepath.Join(dir, "coded"), filepath.Join(dir, "decoded.wav")
@@ -96,8 +96,7 @@ func (d *dialect) back(t *testing.T, path string) []int16 {
 func TestFFmpegIsHeard(t *testing.T) {
 	need(t, "ffmpeg")
 	for _, d := range dialects {
-		t.Run(d.name, func(t *testing.T) {
-			t.Parallel()
+		steadily(t, d.name, func(t testing.TB) {
 			h := newHost(t, d.name)
 			path := writeWAV(t, d.rate, d.said())
 			theirs := d.back(t, path)
@@ -116,7 +115,7 @@ func TestFFmpegIsHeard(t *testing.T) {
 
 // faithful holds got to what another decoder made of the same, and both to what
 // was said.
-func (d *dialect) faithful(t *testing.T, theirs, got, said []int16) {
+func (d *dialect) faithful(t testing.TB, theirs, got, said []int16) {
 	t.Helper()
 	at, score := signal.Align(theirs, got)
 	diff := signal.Compare(got, theirs, at)
@@ -136,8 +135,7 @@ func (d *dialect) faithful(t *testing.T, theirs, got, said []int16) {
 func TestFFmpegBursts(t *testing.T) {
 	need(t, "ffmpeg")
 	for _, d := range dialects[:2] {
-		t.Run(d.name, func(t *testing.T) {
-			t.Parallel()
+		steadily(t, d.name, func(t testing.TB) {
 			h := newHost(t, d.name)
 			path := writeWAV(t, d.rate, d.said())
 			ffmpeg := d.sends(t, []string{"-re", "-i", path}, h.server.Addr().String()+d.query)
@@ -165,7 +163,7 @@ type listener struct {
 }
 
 // hears starts an ffmpeg that listens to a session which a file describes.
-func (d *dialect) hears(t *testing.T, more ...string) *listener {
+func (d *dialect) hears(t testing.TB, more ...string) *listener {
 	t.Helper()
 	at := freePorts(t)
 	session := filepath.Join(t.TempDir(), "session.sdp")
@@ -213,8 +211,7 @@ func through(c codec.Codec, pcm []int16) (out []int16) {
 func TestFFmpegHears(t *testing.T) {
 	need(t, "ffmpeg")
 	for _, d := range dialects {
-		t.Run(d.name, func(t *testing.T) {
-			t.Parallel()
+		steadily(t, d.name, func(t testing.TB) {
 			h := newHost(t)
 			ffmpeg := d.hears(t)
 			l := h.dial(&d, ffmpeg.at)

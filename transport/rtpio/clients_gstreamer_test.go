@@ -43,8 +43,7 @@ func pipeline(line string) []string { return strings.Fields(line) }
 func TestGStreamerIsHeard(t *testing.T) {
 	need(t, "gst-launch-1.0")
 	for _, e := range elements {
-		t.Run(e.name, func(t *testing.T) {
-			t.Parallel()
+		steadily(t, e.name, func(t testing.TB) {
 			h, d := newHost(t, e.name), e.dialect()
 			path := writeWAV(t, e.rate, d.said())
 			encode := fmt.Sprintf("filesrc location=%s ! wavparse ! %s ! ", path, e.encode)
@@ -82,7 +81,7 @@ type jitterbuffer struct {
 	path string
 }
 
-func (e *element) hears(t *testing.T, at netip.AddrPort) *jitterbuffer {
+func (e *element) hears(t testing.TB, at netip.AddrPort) *jitterbuffer {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "heard.wav")
 	p := spawn(t, "gst-launch-1.0", slices.Concat([]string{"-v", "-e"}, pipeline(fmt.Sprintf(
@@ -117,8 +116,7 @@ func (j *jitterbuffer) ends(packets int) []int16 {
 func TestGStreamerHears(t *testing.T) {
 	need(t, "gst-launch-1.0")
 	for _, e := range elements {
-		t.Run(e.name, func(t *testing.T) {
-			t.Parallel()
+		steadily(t, e.name, func(t testing.TB) {
 			h, d, at := newHost(t), e.dialect(), freePorts(t)
 			gst := e.hears(t, at)
 			l := h.dial(d, at)
@@ -139,17 +137,18 @@ func TestGStreamerHears(t *testing.T) {
 // was.
 func TestGStreamerMisses(t *testing.T) {
 	need(t, "gst-launch-1.0")
-	t.Parallel()
-	h, e, at := newHost(t), &elements[0], freePorts(t)
-	gst := e.hears(t, at)
-	net := bad(t, at, true)
-	l := h.dial(e.dialect(), net.at)
-	l.say(said())
-	l.ep.Drain()
-	up, _, _ := net.media.Stats()
-	gst.ends(int(up.Sent - up.Lost))
-	packets, lost := gst.passed()
-	did := net.did(t, len(said())/320)
-	require.EqualValues(t, did.Sent-did.Lost, packets)
-	require.EqualValues(t, did.Lost, lost)
+	steadily(t, "L16", func(t testing.TB) {
+		h, e, at := newHost(t), &elements[0], freePorts(t)
+		gst := e.hears(t, at)
+		net := bad(t, at, true)
+		l := h.dial(e.dialect(), net.at)
+		l.say(said())
+		l.ep.Drain()
+		up, _, _ := net.media.Stats()
+		gst.ends(int(up.Sent - up.Lost))
+		packets, lost := gst.passed()
+		did := net.did(t, len(said())/320)
+		require.EqualValues(t, did.Sent-did.Lost, packets)
+		require.EqualValues(t, did.Lost, lost)
+	})
 }

@@ -23,7 +23,7 @@ type network struct {
 // disorders packets, beside those that are held back on purpose. Reports pass it
 // whole, and later than all that was sent before them: the good-bye among them
 // must not overtake the last word.
-func bad(t *testing.T, to netip.AddrPort, inOrder bool) *network {
+func bad(t testing.TB, to netip.AddrPort, inOrder bool) *network {
 	t.Helper()
 	at := freePorts(t)
 	next := func(a netip.AddrPort) string { return netip.AddrPortFrom(a.Addr(), a.Port()+1).String() }
@@ -40,7 +40,7 @@ func bad(t *testing.T, to netip.AddrPort, inOrder bool) *network {
 }
 
 // did returns what happened to the media, of which so many packets were sent.
-func (n *network) did(t *testing.T, packets int) netem.Stats {
+func (n *network) did(t testing.TB, packets int) netem.Stats {
 	t.Helper()
 	up, _, overflow := n.media.Stats()
 	t.Logf("%+v", up)
@@ -57,8 +57,7 @@ func (n *network) did(t *testing.T, packets int) netem.Stats {
 func TestFFmpegIsHeardOverABadNetwork(t *testing.T) {
 	need(t, "ffmpeg")
 	for name, share := range map[string]float64{"PCMU": 0.8, "opus": 0.7} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+		steadily(t, name, func(t testing.TB) {
 			d := *speaks(name)
 			if name == "opus" {
 				d.send += " -fec:a 1 -packet_loss 10" // (-fec alone is an option of rtp:)
@@ -100,8 +99,7 @@ func TestFFmpegHearsOverABadNetwork(t *testing.T) {
 	need(t, "ffmpeg")
 	missed := regexp.MustCompile(`RTP: missed (\d+) packets`)
 	for name, share := range map[string]float64{"PCMU": 0.6, "opus": 0.4} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+		steadily(t, name, func(t testing.TB) {
 			d := speaks(name)
 			h := newHost(t)
 			// It puts silence where the timestamps say that something is missing.

@@ -17,7 +17,7 @@ import (
 // needs that: INVITE, ACK, BYE, and what is sent twice. It knows nothing of
 // media: descriptions go through it as they are.
 type uas struct {
-	t       *testing.T
+	t       testing.TB
 	conn    *net.UDPConn
 	answer  func(offer []byte) ([]byte, error)
 	up, bye chan struct{} // hold one: ACK came, BYE did
@@ -33,7 +33,7 @@ type request struct {
 	body   []byte
 }
 
-func newUAS(t *testing.T, answer func([]byte) ([]byte, error)) *uas {
+func newUAS(t testing.TB, answer func([]byte) ([]byte, error)) *uas {
 	t.Helper()
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	require.NoError(t, err)

@@ -48,7 +48,7 @@ const (
 
 // need skips a test where a program is not installed; the project's own checks
 // (CI=true) have it.
-func need(t *testing.T, name string) {
+func need(t testing.TB, name string) {
 	t.Helper()
 	if _, err := os.Stat("/proc/net/udp"); err != nil {
 		t.Skip("only Linux tells which ports are taken")
@@ -67,7 +67,7 @@ func said() []int16 { return signal.Speech(signal.Allison)[:3*signal.SampleRate]
 
 // host is a Server and what becomes of its legs.
 type host struct {
-	t      *testing.T
+	t      testing.TB
 	engine *engine.Engine
 	server *rtpio.Server
 	rings  chan transport.Sender
@@ -85,7 +85,7 @@ type line struct {
 	keys string
 }
 
-func newHost(t *testing.T, codecs ...string) *host {
+func newHost(t testing.TB, codecs ...string) *host {
 	h := &host{t: t, engine: engine.New(engine.Config{}), rings: make(chan transport.Sender, 8)}
 	cfg := rtpio.Config{
 		Engine: h.engine, Listen: netip.MustParseAddrPort("127.0.0.1:0"),
@@ -209,7 +209,7 @@ func (l *line) complete(packets int) {
 
 // process is a program that runs beside the test.
 type process struct {
-	t     *testing.T
+	t     testing.TB
 	cmd   *exec.Cmd
 	stdin io.WriteCloser
 	out   output
@@ -235,7 +235,7 @@ func (o *output) String() string {
 }
 
 // spawn starts a program; the end of the test is its own at the latest.
-func spawn(t *testing.T, name string, args ...string) *process {
+func spawn(t testing.TB, name string, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, cmd: exec.Command(name, args...), over: make(chan error, 1)}
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
@@ -271,7 +271,7 @@ func (p *process) wait() string {
 }
 
 // run runs a program to its end and returns what it printed.
-func run(t *testing.T, name string, args ...string) string {
+func run(t testing.TB, name string, args ...string) string {
 	t.Helper()
 	return spawn(t, name, args...).wait()
 }
@@ -282,7 +282,7 @@ func run(t *testing.T, name string, args ...string) string {
 var nextPorts atomic.Int32
 
 // freePorts finds an even port and the next that nobody has.
-func freePorts(t *testing.T) netip.AddrPort {
+func freePorts(t testing.TB) netip.AddrPort {
 	t.Helper()
 	for range 1000 {
 		port := 20000 + (2*os.Getpid()+2*int(nextPorts.Add(1)))%12000
@@ -305,7 +305,7 @@ func bindable(at netip.AddrPort) bool {
 
 // listens waits until somebody has a UDP port. It looks at the kernel's table:
 // to try the port would take it from who is about to.
-func listens(t *testing.T, port uint16) {
+func listens(t testing.TB, port uint16) {
 	t.Helper()
 	entry := fmt.Sprintf(":%04X 00000000:0000", port)
 	require.Eventually(t, func() bool {
@@ -314,7 +314,7 @@ func listens(t *testing.T, port uint16) {
 	}, patience, 10*time.Millisecond, "nobody listens at port %d", port)
 }
 
-func writeWAV(t *testing.T, rate int, pcm []int16) (path string) {
+func writeWAV(t testing.TB, rate int, pcm []int16) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "said.wav")
 	f, err := os.Create(path)
@@ -327,7 +327,7 @@ func writeWAV(t *testing.T, rate int, pcm []int16) (path string) {
 	return path
 }
 
-func readWAV(t *testing.T, path string) (pcm []int16) {
+func readWAV(t testing.TB, path string) (pcm []int16) {
 	t.Helper()
 	f, err := os.Open(path)
 	require.NoError(t, err)
