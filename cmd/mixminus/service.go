@@ -84,7 +84,7 @@ func (u serviceURLs) announce(bot string) string {
 		text += fmt.Sprintf("  rtp     %s\n  offers  %s\n", u.RTP, u.Offers)
 	}
 	if u.Events == "" && u.Graph == "" {
-		return text + fmt.Sprintf("Send it RTP, for example:\n  ffmpeg -re -i speech.wav -ar 8000 -ac 1 -c:a pcm_mulaw -f rtp rtp://%s\nEnd with Ctrl-C.\n", u.RTP)
+		return text + fmt.Sprintf("Send it RTP, for example:\n  ffmpeg -i speech.wav -ac 1 -af aresample=8000,asetnsamples=160,arealtime -c:a pcm_mulaw -f rtp rtp://%s\nEnd with Ctrl-C.\n", u.RTP)
 	}
 	text += fmt.Sprintf("  media   %s\n", u.Media)
 	return text + fmt.Sprintf("Ring it, in a terminal with the same %s:\n  %s\nEnd with Ctrl-C.\n", envKey, emulate)

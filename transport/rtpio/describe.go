@@ -111,7 +111,7 @@ func (c *Config) target(to transport.Target) (terms, error) {
 		case to.PayloadType == 0:
 			types.Audio = 96
 		}
-		if types.Audio > 127 || types.Event > 127 || types.Audio == types.Event {
+		if types.Audio > 127 || types.Event > 127 || types.Event != 0 && types.Audio == types.Event {
 			return terms{}, fmt.Errorf("rtpio: Target: PayloadType = %d, EventType = %d, want two numbers up to 127", to.PayloadType, to.EventType)
 		}
 		return terms{codec: x, receive: types, send: types, strict: true}, nil

@@ -96,7 +96,8 @@ func (o *pair) read(c *conn, now, unix int64) error {
 	for range bursts {
 		o.rtp.recv(l.rx1, now, unix)
 		for i := range l.rx1.packets {
-			if err := c.arrived(&l.rx1.packets[i], unix); err != nil {
+			d := &l.rx1.packets[i]
+			if err := c.arrived(d, d.unix(now, unix)); err != nil {
 				return err
 			}
 		}
@@ -107,13 +108,14 @@ func (o *pair) read(c *conn, now, unix int64) error {
 	if c.turns%controlTurns == 0 {
 		o.rtcp.recv(l.rx1, now, unix)
 		for i := range l.rx1.packets {
-			c.reported(&l.rx1.packets[i], unix, false)
+			d := &l.rx1.packets[i]
+			c.reported(d, d.unix(now, unix), false)
 		}
 	}
 	return nil
 }
 
-// arrived takes a datagram of the media port.
+// arrived takes a datagram of the media port, that came at unix.
 func (c *conn) arrived(d *datagram, unix int64) error {
 	if rtpmedia.IsRTCP(d.data) {
 		c.reported(d, unix, true)

@@ -104,7 +104,7 @@ func (p *port) read(now, unix int64) (any bool) {
 		for i := range l.rx.packets {
 			d := &l.rx.packets[i]
 			if rtpmedia.IsRTCP(d.data) {
-				p.takeReport(d, unix, true)
+				p.takeReport(d, d.unix(now, unix), true)
 				continue
 			}
 			p.take(d)
@@ -117,7 +117,8 @@ func (p *port) read(now, unix int64) (any bool) {
 	if p.reports != nil {
 		p.reports.recv(l.rx1, now, unix)
 		for i := range l.rx1.packets {
-			p.takeReport(&l.rx1.packets[i], unix, false)
+			d := &l.rx1.packets[i]
+			p.takeReport(d, d.unix(now, unix), false)
 		}
 	}
 	p.callers.expire(now)

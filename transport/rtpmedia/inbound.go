@@ -53,6 +53,7 @@ type Inbound struct {
 	resampler *resample.Resampler // nil at 16 kHz
 	conceal   *Concealer
 	stretch   stretcher
+	grain     grain
 	hiss      hiss
 
 	raw     []int16 // decoded, at the codec's rate
@@ -94,8 +95,9 @@ func NewInbound(cfg InboundConfig) (*Inbound, error) {
 	in := &Inbound{
 		cfg: cfg, jitter: NewJitter(c.ClockRate, cfg.Jitter), reception: NewReception(c.ClockRate),
 		decoder: c.NewDecoder(), conceal: NewConcealer(c.SampleRate),
-		raw:  make([]int16, 2*c.SampleRate*longestPacket/1000),
-		fifo: make([]int16, fifoSize),
+		grain: newGrain(),
+		raw:   make([]int16, 2*c.SampleRate*longestPacket/1000),
+		fifo:  make([]int16, fifoSize),
 	}
 	if c.SampleRate != pcm.SampleRate {
 		r, err := resample.New(c.SampleRate, pcm.SampleRate)
@@ -225,6 +227,7 @@ func (in *Inbound) play(it Item, gap int) {
 		return
 	}
 	in.jitter.Advance(n * c.ClockRate / c.SampleRate)
+	in.grain.add(n * pcm.SampleRate / c.SampleRate)
 	in.lag(it.Offset*pcm.SampleRate/int64(c.ClockRate) + int64(in.have()))
 	in.made.Voice, in.heard, in.intact = true, true, gap == 0
 	in.hiss.on, in.guessed = false, 0
