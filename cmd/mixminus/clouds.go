@@ -22,7 +22,7 @@ const (
 )
 
 // rtpPath is where offers of RTP come.
-const rtpPath = rtp.DefaultPath
+const rtpPath = "/" + rtp.Name
 
 // acsConfig wires Communication Services.
 type acsConfig struct {
@@ -160,7 +160,7 @@ func cloudIDs(c *session.Call) map[string]string {
 	switch c.Cloud() {
 	case "graph":
 		ids = map[string]string{"id": conn.CallID, "callChainId": conn.GroupID, "myParticipantId": conn.SelfID}
-	case rtp.Name:
+	case rtp.Name, rtp.WebRTC:
 		ids = map[string]string{"id": conn.CallID}
 	}
 	for name, id := range ids {
