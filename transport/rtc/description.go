@@ -1,0 +1,211 @@
+package rtc
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/pion/sdp/v3"
+)
+
+// maxCandidates of one peer are tried; a host with more of them does not need
+// the others, and whoever lists addresses to have them probed gets no further.
+const maxCandidates = 64
+
+// readTransport finds what the line of audio is carried by: the attributes of
+// its own, or those of the line whose transport its bundle shares (RFC 9143,
+// section 7), or those of the session.
+func (o *offer) readTransport() error {
+	audio := o.line()
+	o.mid, _ = audio.Attribute("mid")
+	if o.mid == "" {
+		return malformed("a=mid", "", "every line named (RFC 8829, section 5.2.1)")
+	}
+	if !slices.Contains(audio.MediaName.Protos, "SAVPF") && !slices.Contains(audio.MediaName.Protos, "SAVP") {
+		return unacceptable("m=", strings.Join(audio.MediaName.Protos, "/"), "UDP/TLS/RTP/SAVPF")
+	}
+	if _, mux := audio.Attribute("rtcp-mux"); !mux {
+		return unacceptable("a=", "no rtcp-mux", "reports on the port of the audio (RFC 5761)")
+	}
+	o.findBundle()
+	o.ufrag, o.password = o.attribute("ice-ufrag"), o.attribute("ice-pwd")
+	if o.ufrag == "" || o.attribute("fingerprint") == "" {
+		return malformed("a=", "no ice-ufrag or no fingerprint", "an offer of WebRTC (RFC 8829)")
+	}
+	if err := checkCredentials(o.ufrag, o.password); err != nil {
+		return err
+	}
+	o.candidates = o.listed()
+	if n := len(o.candidates); n > maxCandidates {
+		return malformed("a=candidate", strconv.Itoa(n)+" candidates", "at most "+strconv.Itoa(maxCandidates))
+	}
+	return nil
+}
+
+// checkCredentials of ICE (RFC 8839, section 5.4).
+func checkCredentials(ufrag, password string) error {
+	const most = 256
+	switch {
+	case len(ufrag) < 4 || len(ufrag) > most || !iceChars(ufrag):
+		return malformed("a=ice-ufrag", ufrag, "4 to 256 letters, digits, + or / (RFC 8839, section 5.4)")
+	case len(password) < 22 || len(password) > most || !iceChars(password):
+		return malformed("a=ice-pwd", strconv.Itoa(len(password))+" characters", "22 to 256 letters, digits, + or / (RFC 8839, section 5.4)")
+	}
+	return nil
+}
+
+func iceChars(s string) bool {
+	for _, c := range []byte(s) {
+		switch {
+		case '0' <= c && c <= '9', 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', c == '+', c == '/':
+		// Some peers put these in, against the grammar.
+		case c == '-', c == '_', c == '=':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// attribute of the audio's transport.
+func (o *offer) attribute(key string) string {
+	if v, ok := o.line().Attribute(key); ok {
+		return v
+	}
+	if o.tagged != nil {
+		if v, ok := o.tagged.Attribute(key); ok {
+			return v
+		}
+	}
+	v, _ := o.described.Attribute(key)
+	return v
+}
+
+// findBundle finds the line that the audio shares its transport with: the first
+// of its bundle.
+func (o *offer) findBundle() {
+	for _, a := range o.described.Attributes {
+		mids, ok := strings.CutPrefix(a.Value, "BUNDLE ")
+		list := strings.Fields(mids)
+		if a.Key != "group" || !ok || !slices.Contains(list, o.mid) {
+			continue
+		}
+		o.bundled = true
+		for _, m := range o.described.MediaDescriptions {
+			if mid, _ := m.Attribute("mid"); mid == list[0] && mid != o.mid {
+				o.tagged = m
+			}
+		}
+		return
+	}
+}
+
+// listed returns the candidates of the transport, each once: those of all lines
+// that share it, as their credentials tell.
+func (o *offer) listed() (list []string) {
+	add := func(attributes []sdp.Attribute) {
+		for _, a := range attributes {
+			if a.Key == "candidate" && !slices.Contains(list, a.Value) {
+				list = append(list, a.Value)
+			}
+		}
+	}
+	add(o.described.Attributes)
+	for i, m := range o.described.MediaDescriptions {
+		if u, ok := m.Attribute("ice-ufrag"); u == o.ufrag || i == o.audio && !ok {
+			add(m.Attributes)
+		}
+	}
+	return list
+}
+
+// kept are the attributes of the audio that mean something here. All others are
+// withheld from Pion: simulcast, extensions, feedback that is not answered.
+var kept = []string{"rtpmap", "fmtp", "rtcp-mux", "rtcp-rsize"}
+
+// remote describes the peer to Pion: the audio alone, with these credentials,
+// and no candidates, which are handed over one by one so that a useless one
+// spoils nothing.
+func (o *offer) remote(ufrag, password string) (string, error) {
+	audio := o.line()
+	m := &sdp.MediaDescription{MediaName: audio.MediaName, ConnectionInformation: audio.ConnectionInformation}
+	m.MediaName.Port = sdp.RangedPort{Value: 9}
+	m = m.WithValueAttribute("mid", o.mid).
+		WithValueAttribute("ice-ufrag", ufrag).WithValueAttribute("ice-pwd", password).
+		WithValueAttribute("fingerprint", o.attribute("fingerprint")).
+		WithPropertyAttribute(o.direction())
+	if setup := o.attribute("setup"); setup != "" {
+		m = m.WithValueAttribute("setup", setup)
+	}
+	// Pion takes two sources of a line for an old dialect, so it is told of one;
+	// what others send comes all the same.
+	var source string
+	for _, a := range audio.Attributes {
+		switch {
+		case slices.Contains(kept, a.Key):
+		case a.Key == "ssrc":
+			id, _, _ := strings.Cut(a.Value, " ")
+			if source == "" {
+				source = id
+			}
+			if id != source {
+				continue
+			}
+		default:
+			continue
+		}
+		m.Attributes = append(m.Attributes, a)
+	}
+	d := sdp.SessionDescription{
+		Origin: o.described.Origin, SessionName: "-", TimeDescriptions: []sdp.TimeDescription{{}},
+		MediaDescriptions: []*sdp.MediaDescription{m},
+	}
+	if o.bundled {
+		d.Attributes = append(d.Attributes, sdp.NewAttribute("group", "BUNDLE "+o.mid))
+	}
+	b, err := d.Marshal()
+	return string(b), err
+}
+
+// nowhere is where a line that is rejected goes.
+var nowhere = &sdp.ConnectionInformation{NetworkType: "IN", AddressType: "IP4", Address: &sdp.Address{Address: "0.0.0.0"}}
+
+// direction is the peer's, as far as there is use for it.
+func (o *offer) direction() string {
+	switch {
+	case o.send && o.recv:
+		return "sendrecv"
+	case o.send:
+		return "recvonly"
+	}
+	return "sendonly"
+}
+
+// answer makes the answer of what Pion answered to remote: with a line for each
+// that was offered, the audio's alone not rejected (RFC 3264, section 6).
+func (o *offer) answer(ours string) (string, error) {
+	var d sdp.SessionDescription
+	if err := d.UnmarshalString(ours); err != nil {
+		return "", err
+	}
+	if len(d.MediaDescriptions) != 1 || d.MediaDescriptions[0].MediaName.Port.Value == 0 {
+		return "", unacceptable("m=", strings.Join(o.line().MediaName.Formats, " "), "a codec with the parameters it is registered with")
+	}
+	audio := d.MediaDescriptions[0]
+	audio.MediaName.Protos = o.line().MediaName.Protos
+	d.MediaDescriptions = nil
+	for i, offered := range o.described.MediaDescriptions {
+		if i == o.audio {
+			d.MediaDescriptions = append(d.MediaDescriptions, audio)
+			continue
+		}
+		m := &sdp.MediaDescription{MediaName: offered.MediaName, ConnectionInformation: nowhere}
+		m.MediaName.Port = sdp.RangedPort{}
+		if mid, ok := offered.Attribute("mid"); ok {
+			m = m.WithValueAttribute("mid", mid)
+		}
+		d.MediaDescriptions = append(d.MediaDescriptions, m.WithPropertyAttribute("inactive"))
+	}
+	b, err := d.Marshal()
+	return string(b), err
+}
