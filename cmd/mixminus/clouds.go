@@ -34,6 +34,7 @@ type acsConfig struct {
 type graphConfig struct {
 	client graph.ClientConfig
 	tokens graph.VerifierConfig
+	webrtc bool // the cloud brings the media over WebRTC, not over WebSockets
 }
 
 // wiredCloud is one cloud, as far as it does not need the calls.
@@ -47,8 +48,8 @@ type wiredCloud struct {
 	shut      func(context.Context) error // nil: nothing to end
 }
 
-func wireClouds(cfg serviceConfig, e *engine.Engine) (all []wiredCloud, err error) {
-	if cfg.acs == nil && cfg.graph == nil && cfg.rtp == nil {
+func wireClouds(cfg serviceConfig, e *engine.Engine, web *webrtc) (all []wiredCloud, err error) {
+	if cfg.acs == nil && cfg.graph == nil && cfg.rtp == nil && web == nil {
 		return nil, errors.New("no cloud is configured")
 	}
 	if cfg.acs != nil {
@@ -67,6 +68,13 @@ func wireClouds(cfg serviceConfig, e *engine.Engine) (all []wiredCloud, err erro
 	}
 	if cfg.rtp != nil {
 		w, err := wireRTP(*cfg.rtp, e, cfg.token)
+		if err != nil {
+			return all, err
+		}
+		all = append(all, w)
+	}
+	if web != nil {
+		w, err := web.wire(cfg)
 		if err != nil {
 			return all, err
 		}

@@ -182,6 +182,10 @@ type call struct {
 func (w *world) call(c engine.Channels) *call {
 	made, err := w.Create(w.Context(), rtp.Name, []byte(`{"target":"127.0.0.1:6000"}`), session.Options{Channels: c, Bidirectional: true})
 	require.NoError(w, err)
+	require.Eventually(w, func() bool {
+		up, _ := made.Media()
+		return up || w.media.late
+	}, patience, time.Millisecond)
 	w.media.mu.Lock()
 	defer w.media.mu.Unlock()
 	for _, e := range w.media.endpoints {
