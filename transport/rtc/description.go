@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/pion/sdp/v3"
+	"github.com/pion/webrtc/v4"
 )
 
 // maxCandidates of one peer are tried; a host with more of them does not need
@@ -119,43 +120,30 @@ func (o *offer) listed() (list []string) {
 	return list
 }
 
-// kept are the attributes of the audio that mean something here. All others are
-// withheld from Pion: simulcast, extensions, feedback that is not answered.
-var kept = []string{"rtpmap", "fmtp", "rtcp-mux", "rtcp-rsize"}
-
-// remote describes the peer to Pion: the audio alone, with these credentials,
-// and no candidates, which are handed over one by one so that a useless one
-// spoils nothing.
+// remote describes the peer to Pion: the audio alone, with what was chosen of it,
+// these credentials, and no candidates, which are handed over one by one so that
+// a useless one spoils nothing. What is not answered, such as simulcast,
+// extensions and feedback, is withheld.
 func (o *offer) remote(ufrag, password string) (string, error) {
 	audio := o.line()
 	m := &sdp.MediaDescription{MediaName: audio.MediaName, ConnectionInformation: audio.ConnectionInformation}
-	m.MediaName.Port = sdp.RangedPort{Value: 9}
+	m.MediaName.Port, m.MediaName.Formats = sdp.RangedPort{Value: 9}, nil
 	m = m.WithValueAttribute("mid", o.mid).
 		WithValueAttribute("ice-ufrag", ufrag).WithValueAttribute("ice-pwd", password).
 		WithValueAttribute("fingerprint", o.attribute("fingerprint")).
-		WithPropertyAttribute(o.direction())
+		WithPropertyAttribute(o.direction()).WithPropertyAttribute("rtcp-mux")
 	if setup := o.attribute("setup"); setup != "" {
 		m = m.WithValueAttribute("setup", setup)
 	}
-	// Pion takes two sources of a line for an old dialect, so it is told of one;
-	// what others send comes all the same.
-	var source string
-	for _, a := range audio.Attributes {
-		switch {
-		case slices.Contains(kept, a.Key):
-		case a.Key == "ssrc":
-			id, _, _ := strings.Cut(a.Value, " ")
-			if source == "" {
-				source = id
-			}
-			if id != source {
-				continue
-			}
-		default:
-			continue
+	for _, c := range o.parameters() {
+		_, name, _ := strings.Cut(c.MimeType, "/")
+		fmtp := o.fmtp
+		if c.PayloadType != webrtc.PayloadType(o.types.Audio) {
+			fmtp = ""
 		}
-		m.Attributes = append(m.Attributes, a)
+		m = m.WithCodec(uint8(c.PayloadType), name, c.ClockRate, c.Channels, fmtp)
 	}
+	m.Attributes = append(m.Attributes, source(audio)...)
 	d := sdp.SessionDescription{
 		Origin: o.described.Origin, SessionName: "-", TimeDescriptions: []sdp.TimeDescription{{}},
 		MediaDescriptions: []*sdp.MediaDescription{m},
@@ -165,6 +153,19 @@ func (o *offer) remote(ufrag, password string) (string, error) {
 	}
 	b, err := d.Marshal()
 	return string(b), err
+}
+
+// source returns the attributes of the line's first source. Pion takes two for
+// an old dialect; what others send comes all the same.
+func source(audio *sdp.MediaDescription) (list []sdp.Attribute) {
+	var first string
+	for _, a := range audio.Attributes {
+		id, _, _ := strings.Cut(a.Value, " ")
+		if a.Key == "ssrc" && (first == "" || id == first) {
+			first, list = id, append(list, a)
+		}
+	}
+	return list
 }
 
 // nowhere is where a line that is rejected goes.

@@ -47,11 +47,12 @@ func TestEcho(t *testing.T) {
 			rate := c.codec.SampleRate
 			said := at(rate, signal.Speech(signal.Allison)[:4*signal.SampleRate])
 			c.say(append(append([]int16(nil), said...), make([]int16, rate)...))
+			kept := ep.Stats().RTP.Concealed == 0 // the machine kept time
 			soon(t, "the echo", func() bool { return c.count() >= 245 })
 			is := like(rate, said, c.heard())
 			t.Logf("%v; %+v", is, ep.Stats().RTP)
-			require.Greater(t, is.Score, 0.6) // coded twice
-			if ep.Stats().RTP.Concealed == 0 { // the machine kept time
+			if kept {
+				require.Greater(t, is.Score, 0.6) // coded twice
 				require.Less(t, is.Wander, signal.SampleRate/100)
 				require.Zero(t, is.Silence)
 				if name != "opus/48000/2" {

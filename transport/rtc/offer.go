@@ -78,6 +78,10 @@ func readOffer(text string, codecs []codec.Codec) (*offer, error) {
 	if len(text) > MaxSDP {
 		return nil, malformed("size", strconv.Itoa(len(text)), fmt.Sprintf("at most %d bytes", MaxSDP))
 	}
+	// Pion's reader takes no description for an empty one (RFC 8866, section 5.1).
+	if first, _, _ := strings.Cut(text, "\n"); strings.TrimSuffix(first, "\r") != "v=0" {
+		return nil, malformed("sdp", first, "v=0 in its first line")
+	}
 	var d sdp.SessionDescription
 	if err := d.UnmarshalString(text); err != nil {
 		return nil, malformed("sdp", err.Error(), "a session description (RFC 8866)")
