@@ -48,7 +48,7 @@ type wiredCloud struct {
 	shut      func(context.Context) error // nil: nothing to end
 }
 
-func wireClouds(cfg serviceConfig, e *engine.Engine, web *webrtc) (all []wiredCloud, err error) {
+func wireClouds(cfg serviceConfig, e *engine.Engine, web *webrtcHost) (all []wiredCloud, err error) {
 	if cfg.acs == nil && cfg.graph == nil && cfg.rtp == nil && web == nil {
 		return nil, errors.New("no cloud is configured")
 	}

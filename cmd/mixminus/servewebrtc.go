@@ -149,8 +149,8 @@ func iceServer(text string) rtc.ICEServer {
 	return rtc.ICEServer{URL: scheme + ":" + rest[at+1:], Username: name, Credential: secret}
 }
 
-// webrtc is what carries WebRTC and who is told of what it brings.
-type webrtc struct {
+// webrtcHost is what carries WebRTC and who is told of what it brings.
+type webrtcHost struct {
 	*rtc.Server
 	origins []string
 	cloud   *rtp.Cloud
@@ -158,8 +158,8 @@ type webrtc struct {
 }
 
 // openWebRTC opens the port. Nobody is served before there are addresses.
-func openWebRTC(cfg webrtcConfig, e *engine.Engine, base string, verify func(*http.Request) error) (*webrtc, error) {
-	w := &webrtc{origins: cfg.origins}
+func openWebRTC(cfg webrtcConfig, e *engine.Engine, base string, verify func(*http.Request) error) (*webrtcHost, error) {
+	w := &webrtcHost{origins: cfg.origins}
 	c := cfg.server
 	c.Engine, c.BaseURL, c.Verify = e, base+whipPath, verify
 	c.OnEnd = func(url string, err error) { // of a call, or of a listener
@@ -174,7 +174,7 @@ func openWebRTC(cfg webrtcConfig, e *engine.Engine, base string, verify func(*ht
 }
 
 // wire makes the cloud of peers.
-func (w *webrtc) wire(cfg serviceConfig) (c wiredCloud, err error) {
+func (w *webrtcHost) wire(cfg serviceConfig) (c wiredCloud, err error) {
 	w.cloud, err = rtp.New(rtp.Config{Name: rtp.WebRTC, Token: cfg.token, Origins: w.origins, Logger: cfg.log})
 	if err != nil {
 		return c, err
@@ -190,7 +190,7 @@ func (w *webrtc) wire(cfg serviceConfig) (c wiredCloud, err error) {
 }
 
 // route serves sessions, and those who listen in.
-func (w *webrtc) route(mux *http.ServeMux, cfg serviceConfig, e *engine.Engine, calls *session.Manager) (err error) {
+func (w *webrtcHost) route(mux *http.ServeMux, cfg serviceConfig, e *engine.Engine, calls *session.Manager) (err error) {
 	w.listen, err = listening.New(listening.Config{
 		Manager: calls, Engine: e, Media: w.Server, Token: cfg.token, Origins: w.origins, Logger: cfg.log,
 	})
@@ -204,7 +204,7 @@ func (w *webrtc) route(mux *http.ServeMux, cfg serviceConfig, e *engine.Engine, 
 }
 
 // close ends the listening and all sessions; calls are over.
-func (w *webrtc) close() (err error) {
+func (w *webrtcHost) close() (err error) {
 	if w.listen != nil {
 		err = w.listen.Close()
 	}

@@ -47,7 +47,7 @@ type service struct {
 	urls     serviceURLs
 	engine   *engine.Engine
 	media    *acsws.Server
-	webrtc   *webrtc // nil: none
+	webrtc   *webrtcHost // nil: none
 	clouds   []wiredCloud
 	manager  *session.Manager
 	recorder *record.Recorder
