@@ -1,10 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -71,14 +71,20 @@ func offering(t *testing.T, d webrtc.RTPTransceiverDirection) *browser {
 }
 
 // post offers at an address and returns the response and its body.
-func (b *browser) post(at string) (*http.Response, string) {
+func (b *browser) post(at string, header ...http.Header) (*http.Response, string) {
 	b.t.Helper()
 	offer, err := b.pc.CreateOffer(nil)
 	require.NoError(b.t, err)
 	gathered := webrtc.GatheringCompletePromise(b.pc)
 	require.NoError(b.t, b.pc.SetLocalDescription(offer))
 	<-gathered
-	resp, err := http.Post(at, "application/sdp", bytes.NewReader([]byte(b.pc.LocalDescription().SDP)))
+	req, err := http.NewRequestWithContext(b.t.Context(), http.MethodPost, at, strings.NewReader(b.pc.LocalDescription().SDP))
+	require.NoError(b.t, err)
+	for _, h := range header {
+		req.Header = h
+	}
+	req.Header.Set("Content-Type", "application/sdp")
+	resp, err := http.DefaultClient.Do(req)
 	require.NoError(b.t, err)
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
@@ -87,10 +93,10 @@ func (b *browser) post(at string) (*http.Response, string) {
 }
 
 // dial offers at an address and takes the answer.
-func dial(t *testing.T, at string, d webrtc.RTPTransceiverDirection) *browser {
+func dial(t *testing.T, at string, d webrtc.RTPTransceiverDirection, header ...http.Header) *browser {
 	t.Helper()
 	b := offering(t, d)
-	resp, answer := b.post(at)
+	resp, answer := b.post(at, header...)
 	require.Equal(t, 201, resp.StatusCode, answer)
 	base, err := url.Parse(at)
 	require.NoError(t, err)
