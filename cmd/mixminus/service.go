@@ -101,7 +101,7 @@ func (u serviceURLs) announce(bot string) string {
 	case u.RTP != "":
 		text += fmt.Sprintf("Send it RTP, for example:\n  ffmpeg -re -i speech.wav -ar 8000 -ac 1 -c:a pcm_mulaw -f rtp rtp://%s\n", u.RTP)
 	default:
-		text += fmt.Sprintf("Call it by WHIP, for example:\n  gst-launch-1.0 audiotestsrc is-live=true ! opusenc ! rtpopuspay ! whipclientsink signaller::whip-endpoint=%s\n", u.WebRTC)
+		text += fmt.Sprintf("Call it from a page or with any WHIP client (RFC 9725), at\n  %s\n", u.WebRTC)
 	}
 	return text + "End with Ctrl-C.\n"
 }
