@@ -276,3 +276,42 @@ func TestListenerDoesNotAllocate(t *testing.T) {
 	})
 	require.LessOrEqual(t, got, 2.0, "the test's own ear")
 }
+
+// BenchmarkListener is a listener's turn, while two speak and the bot does.
+func BenchmarkListener(b *testing.B) {
+	e := New(Config{})
+	defer e.Close()
+	heard, err := e.NewLeg(LegConfig{Channels: Unmixed})
+	require.NoError(b, err)
+	port, err := heard.Attach(&ear{})
+	require.NoError(b, err)
+	defer port.Detach(0)
+	leg, err := e.NewLeg(LegConfig{})
+	require.NoError(b, err)
+	listens, err := leg.Attach(deaf{})
+	require.NoError(b, err)
+	defer listens.Detach(0)
+	l, err := e.Listen(leg, heard, nil)
+	require.NoError(b, err)
+	l.beat.Stop()
+	defer l.end()
+	voice := signal.Noise(320, 1, -9)
+	one, err := port.Render([]byte("one"), 0)
+	require.NoError(b, err)
+	two, err := port.Render([]byte("two"), 0)
+	require.NoError(b, err)
+	at := heard.begin(Now())
+	b.ReportAllocs()
+	for b.Loop() {
+		one.Append(voice, Chunk{})
+		two.Append(voice, Chunk{})
+		l.turn(at)
+		at += slotNanos
+	}
+}
+
+// deaf is a peer that hears nothing of what it takes.
+type deaf struct{}
+
+func (deaf) SendFrame(*[pcm.FrameSamples]int16) bool { return true }
+func (deaf) SendFlush() bool                         { return true }

@@ -14,8 +14,10 @@ import (
 	"github.com/mixminus/mixminus/session"
 	"github.com/mixminus/mixminus/session/guard"
 	listening "github.com/mixminus/mixminus/session/listen"
+	"github.com/mixminus/mixminus/session/offer"
 	"github.com/mixminus/mixminus/session/rtp"
 	"github.com/mixminus/mixminus/transport/rtc"
+	"github.com/mixminus/mixminus/transport/rtpio"
 	"github.com/spf13/pflag"
 )
 
@@ -148,6 +150,13 @@ func iceServer(text string) rtc.ICEServer {
 	name, secret, _ := strings.Cut(rest[:at], ":")
 	return rtc.ICEServer{URL: scheme + ":" + rest[at+1:], Username: name, Credential: secret}
 }
+
+// What media can decides how their calls come: rtp.Cloud finds out by these.
+var (
+	_ rtp.Streams = (*rtpio.Server)(nil)
+	_ rtp.Media   = (*rtc.Server)(nil)
+	_ offer.Media = (*rtc.Server)(nil)
+)
 
 // webrtcHost is what carries WebRTC and who is told of what it brings.
 type webrtcHost struct {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/netip"
 	"os/exec"
@@ -165,6 +166,60 @@ func TestWebRTCCalls(t *testing.T) {
 	lost.close() // by DTLS, with no DELETE
 	calls(t, client, 0)
 	interrupt(t, cmd)
+}
+
+// TestWebRTCGuard asks, with and without the token, as programs and as pages.
+func TestWebRTCGuard(t *testing.T) {
+	const page = "https://app.example"
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	s, err := startService(serviceConfig{
+		listener: listener, token: "t", log: slog.New(slog.DiscardHandler),
+		bot:    func(string, session.Direction) bot { return bots["echo"] },
+		webrtc: &webrtcConfig{origins: []string{page}, server: rtc.Config{Origins: []string{page}}},
+	})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	for _, tt := range []struct {
+		method, path, origin, token string
+		status                      int
+	}{
+		{"POST", "/webrtc", "", "", 401},
+		{"POST", "/webrtc", page, "", 401},
+		{"POST", "/webrtc", page, "t", 400}, // no offer
+		{"GET", "/webrtc", "", "t", 405},
+		{"OPTIONS", "/webrtc", "", "t", 204},
+		{"OPTIONS", "/webrtc", page, "", 204}, // a preflight
+		{"OPTIONS", "/webrtc", "https://evil.example", "", 401},
+		{"DELETE", "/webrtc/nobody", page, "t", 404},
+		{"POST", "/whep/nobody", page, "", 401},
+		{"POST", "/whep/nobody", page, "t", 400},
+		{"OPTIONS", "/whep/nobody", page, "", 204},
+		{"GET", "/whep", "", "t", 200},
+		{"GET", "/whep", "", "", 401},
+		{"POST", "/whip/nobody", page, "", 404}, // who knows an address needs no token
+		{"OPTIONS", "/whip/nobody/session", page, "", 200},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), tt.method, s.urls.HTTP+tt.path, strings.NewReader("v="))
+		require.NoError(t, err)
+		req.Header.Set("Content-Type", "application/sdp")
+		if tt.token != "" {
+			req.Header.Set("Authorization", "Bearer "+tt.token)
+		}
+		if tt.origin != "" {
+			req.Header.Set("Origin", tt.origin)
+			req.Header.Set("Sec-Fetch-Site", "cross-site")
+			if tt.method == "OPTIONS" {
+				req.Header.Set("Access-Control-Request-Method", "POST")
+			}
+		}
+		resp, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, tt.status, resp.StatusCode, "%+v", tt)
+		require.Equal(t, tt.origin == page, resp.Header.Get("Access-Control-Allow-Origin") == page, "%+v", tt)
+	}
+	http.DefaultClient.CloseIdleConnections()
 }
 
 // TestWebRTCRoom lets two browsers hear each other in a room.

@@ -165,8 +165,8 @@ func New(cfg Config) (*Cloud, error) {
 }
 
 // Connect gives the cloud what carries its calls and what takes them, once:
-// Media wants its hooks before it is built, and session.Manager its clouds.
-// Senders that came before ring now.
+// Media wants its hooks before it is built, and session.Manager its clouds. It
+// is a Streams or an offer.Media. Senders that came before ring now.
 func (c *Cloud) Connect(m Media, s Sink) {
 	c.mu.Lock()
 	early := c.early
