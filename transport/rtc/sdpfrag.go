@@ -35,7 +35,7 @@ func readFragment(text string) (fragment, error) {
 	}
 	lines := 0
 	for line := range strings.SplitSeq(text, "\n") {
-		line = strings.TrimSuffix(line, "\r")
+		line = strings.TrimRight(line, "\r")
 		if line == "" {
 			continue
 		}
