@@ -194,6 +194,8 @@ func (o *offer) answer(ours string) (string, error) {
 	}
 	audio := d.MediaDescriptions[0]
 	audio.MediaName.Protos = o.line().MediaName.Protos
+	audio.Attributes = slices.DeleteFunc(audio.Attributes, o.idle)
+	d.Attributes = append(d.Attributes, sdp.NewAttribute("ice-options", iceOptions))
 	d.MediaDescriptions = nil
 	for i, offered := range o.described.MediaDescriptions {
 		if i == o.audio {
@@ -209,4 +211,22 @@ func (o *offer) answer(ours string) (string, error) {
 	}
 	b, err := d.Marshal()
 	return string(b), err
+}
+
+// iceOptions: candidates may follow (RFC 8840, section 4.1).
+const iceOptions = "trickle"
+
+// idle are attributes of Pion's that say nothing here: candidates for reports,
+// which go the way of the audio, and what was not offered.
+func (o *offer) idle(a sdp.Attribute) bool {
+	if a.Key == "rtcp-rsize" {
+		_, offered := o.line().Attribute("rtcp-rsize")
+		return !offered
+	}
+	return reports(a)
+}
+
+func reports(a sdp.Attribute) bool {
+	x := strings.Fields(a.Value)
+	return a.Key == "candidate" && len(x) > 1 && x[1] == "2"
 }

@@ -87,7 +87,7 @@ func (e *endpoint) session(ctx context.Context, r request) (*peer, string, error
 	}
 	p.callID, p.open = r.callID, r.open
 	if err := e.server.enter(p); err != nil {
-		_ = p.pc.Close()
+		p.drop()
 		return nil, "", err
 	}
 	answer, err := p.answer(ctx)

@@ -192,8 +192,8 @@ func chooseCodec(m *sdp.MediaDescription, codecs []codec.Codec) (t terms, err er
 			}
 			t.codec, t.types.Audio, t.fmtp = c, f.pt, f.fmtp
 			if c.Name == "opus" {
-				t.fec = strings.Contains(f.fmtp, "useinbandfec=1")
-				t.dtx = strings.Contains(f.fmtp, "usedtx=1")
+				t.fec = flag(f.fmtp, "useinbandfec")
+				t.dtx = flag(f.fmtp, "usedtx")
 			}
 			t.types.Event, t.eventRate = companion(list, "telephone-event", c.ClockRate)
 			t.types.Noise, _ = companion(list, "CN", c.ClockRate)
@@ -205,6 +205,17 @@ func chooseCodec(m *sdp.MediaDescription, codecs []codec.Codec) (t terms, err er
 		names[i] = c.RTPMap()
 	}
 	return t, unacceptable("m=", strings.Join(m.MediaName.Formats, " "), "one of "+strings.Join(names, ", "))
+}
+
+// flag reports whether a parameter of a format is 1 (RFC 7587, section 6.1).
+func flag(fmtp, key string) bool {
+	for one := range strings.SplitSeq(fmtp, ";") {
+		k, v, _ := strings.Cut(one, "=")
+		if strings.EqualFold(strings.TrimSpace(k), key) {
+			return strings.TrimSpace(v) == "1"
+		}
+	}
+	return false
 }
 
 // companion returns the payload type of what goes with a codec on its clock, 0

@@ -229,3 +229,11 @@ func (p *peer) end(err error) {
 		_ = p.pc.GracefulClose() // it waits for Pion's goroutines
 	}()
 }
+
+// drop ends a session that never was.
+func (p *peer) drop() {
+	p.mu.Lock()
+	p.over = true
+	p.mu.Unlock()
+	_ = p.pc.Close()
+}

@@ -158,6 +158,7 @@ type client struct {
 	links                  []string
 
 	mu      sync.Mutex
+	raw     webrtc.TrackLocalWriter
 	states  []webrtc.PeerConnectionState
 	packets []*rtp.Packet // heard
 	reports []rtcp.Packet
@@ -218,7 +219,7 @@ func newClient(t testing.TB, cfg clientConfig) *client {
 		_, err = c.pc.AddTransceiverFromKind(webrtc.RTPCodecTypeAudio, webrtc.RTPTransceiverInit{Direction: cfg.direction})
 	} else {
 		var tr *webrtc.RTPTransceiver
-		tr, err = c.pc.AddTransceiverFromTrack(c.track, webrtc.RTPTransceiverInit{Direction: cfg.direction})
+		tr, err = c.pc.AddTransceiverFromTrack(&tapped{c.track, c}, webrtc.RTPTransceiverInit{Direction: cfg.direction})
 		require.NoError(t, err)
 		go c.listen(tr.Sender())
 	}
@@ -417,4 +418,30 @@ func (c *client) count() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.packets)
+}
+
+// send sends a packet as it is: a track of Pion's would give it the type of its
+// codec.
+func (c *client) send(p *rtp.Packet) {
+	c.t.Helper()
+	sender := c.pc.GetSenders()[0]
+	p.SSRC = uint32(sender.GetParameters().Encodings[0].SSRC)
+	c.mu.Lock()
+	w := c.raw
+	c.mu.Unlock()
+	_, err := w.WriteRTP(&p.Header, p.Payload)
+	require.NoError(c.t, err)
+}
+
+// tapped is a track that lets packets be sent as they are.
+type tapped struct {
+	*webrtc.TrackLocalStaticRTP
+	c *client
+}
+
+func (t *tapped) Bind(ctx webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, error) {
+	t.c.mu.Lock()
+	t.c.raw = ctx.WriteStream()
+	t.c.mu.Unlock()
+	return t.TrackLocalStaticRTP.Bind(ctx)
 }

@@ -35,7 +35,7 @@ func readFragment(text string) (fragment, error) {
 	}
 	lines := 0
 	for line := range strings.SplitSeq(text, "\n") {
-		line = strings.TrimSuffix(line, "\r")
+		line = strings.TrimRight(line, "\r")
 		if line == "" {
 			continue
 		}
@@ -150,12 +150,13 @@ func writeFragment(answer string) (string, error) {
 	write := func(attributes []sdp.Attribute, keys ...string) {
 		for _, key := range keys {
 			for _, a := range attributes {
-				if a.Key == key {
+				if a.Key == key && !reports(a) {
 					b.WriteString("a=" + strings.TrimSuffix(a.Key+":"+a.Value, ":") + "\r\n")
 				}
 			}
 		}
 	}
+	d.Attributes = append(d.Attributes, sdp.NewAttribute("ice-options", iceOptions))
 	write(d.Attributes, "ice-lite", "ice-options", "group")
 	for _, m := range d.MediaDescriptions {
 		b.WriteString("m=" + m.MediaName.String() + "\r\n")
