@@ -159,9 +159,11 @@ func TestServe(t *testing.T) {
 		status int
 		want   string
 	}{
-		"refused": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, strings.Repeat("no ", 1000), 503) }, 503, "no no"},
-		"silent":  {func(http.ResponseWriter, *http.Request) {}, 500, "refused"},
-		"no 201":  {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }, 500, "hello"},
+		"refused": {func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, strings.Repeat("no ", 1000), http.StatusServiceUnavailable)
+		}, 503, "no no"},
+		"silent": {func(http.ResponseWriter, *http.Request) {}, 500, "refused"},
+		"no 201": {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }, 500, "hello"},
 	} {
 		_, err := serve(post(t, Type, "", ""), tt.serve)
 		var e *Error
