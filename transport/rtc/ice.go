@@ -85,8 +85,10 @@ func (p *peer) patch(ctx context.Context, f *fragment, matches func(etag string)
 	}
 	old := [2]string{p.ufrag, p.password}
 	p.ufrag, p.password = f.ufrag, f.password
+	p.holds.Store(true)
 	if err := p.describe(); err != nil {
 		p.ufrag, p.password = old[0], old[1]
+		p.holds.Store(false)
 		return "", "", err
 	}
 	p.candidates = 0

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mixminus/mixminus/bench/netem/proxy"
 	"github.com/mixminus/mixminus/bench/signal"
@@ -139,6 +140,26 @@ func TestRestart(t *testing.T) {
 	res, _ := c.do("DELETE", c.location, "", "", "If-Match", `"ignored"`)
 	require.Equal(t, 200, res.StatusCode)
 	require.Equal(t, ended{ep.url, nil}, r.end())
+}
+
+// TestRestartAfterLoss: a client that lost its network restarts ICE on another.
+func TestRestartAfterLoss(t *testing.T) {
+	r := newRig(t, nil)
+	r.silentFor = time.Second
+	var l told
+	_, ep := r.open(echo, l.stream())
+	c := newClient(t, clientConfig{})
+	c.connect(ep.url)
+	c.hears()
+	c.gate.shut.Store(true)
+	soon(t, "down", func() bool { return len(l.all()) == 2 })
+	c.restart()
+	c.gate.shut.Store(false)
+	soon(t, "up", func() bool { return len(l.all()) == 3 })
+	c.stands()
+	c.hears()
+	require.Empty(t, r.ends)
+	require.EqualValues(t, 1, ep.Stats().Connections)
 }
 
 // TestNetworks: all ways to reach the server.

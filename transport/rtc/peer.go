@@ -45,13 +45,15 @@ type peer struct {
 	packet rtpmedia.Packet
 	wire   []byte
 	report []byte // the last one
-	bye    bool
 
 	// Atomic.
 	malformed         atomic.Int64
 	sources, reported atomic.Int32
 	ending            atomic.Bool // no more is taken; what came plays out
 	stop              atomic.Bool
+	// holds: nothing is sent while ICE restarts. Pion has nowhere to send it to,
+	// and would wait for its ICE agent to tell so.
+	holds atomic.Bool
 
 	// Held while the connection's state is looked at and acted on.
 	following sync.Mutex
@@ -137,6 +139,7 @@ func (p *peer) follow() {
 	defer p.following.Unlock()
 	switch p.pc.ConnectionState() {
 	case webrtc.PeerConnectionStateConnected:
+		p.holds.Store(false)
 		p.stands()
 	case webrtc.PeerConnectionStateDisconnected:
 		p.ep.tell(p, false, ErrLost)
