@@ -70,13 +70,22 @@ func (p *peer) drain() (failed error) {
 		if !bytes.Equal(p.report, d.data) {
 			p.report = append(p.report[:0], d.data...)
 			came := time.Now().UnixNano() - (engine.Now() - d.arrival)
-			// A BYE ends nothing: browsers send one when a page takes the
-			// track from its sender, and may go on later.
 			p.leg.TakeControl(d.arrival, came, d.data)
 		}
 		p.control.release()
 	}
 	return failed
+}
+
+// hear takes what Pion makes of the packets of RTCP: each report of a compound by
+// itself. The rest goes unheard: names, feedback, which was not agreed on, and
+// BYE, which ends nothing, as browsers send it when a page takes the track from
+// its sender, and may go on later.
+func (p *peer) hear(arrival int64, b []byte) {
+	const sender, receiver = 200, 201 // RFC 3550, section 12.1
+	if len(b) > 1 && (b[1] == sender || b[1] == receiver) {
+		p.control.put(arrival, b)
+	}
 }
 
 func (p *peer) send(at int64) {
