@@ -7,6 +7,8 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"regexp"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -243,6 +245,20 @@ func TestClose(t *testing.T) {
 			soon(t, "the client is told", func() bool { return c.pc.ConnectionState() > 3 })
 		})
 	}
+}
+
+// TestFingerprint: whoever has another certificate than the offer says is not
+// heard.
+func TestFingerprint(t *testing.T) {
+	r := newRig(t, nil)
+	_, ep := r.open(echo, both)
+	c := newClient(t, clientConfig{edit: func(offer string) string {
+		other := "a=fingerprint:sha-256 " + strings.TrimSuffix(strings.Repeat("AB:", 32), ":")
+		return regexp.MustCompile("a=fingerprint:[^\r]*").ReplaceAllString(offer, other)
+	}})
+	c.post(ep.url)
+	require.Equal(t, ended{ep.url, ErrNotConnected}, r.end())
+	require.Zero(t, ep.media.Load())
 }
 
 // TestBind: a session of another call ends when that is known.

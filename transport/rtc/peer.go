@@ -144,6 +144,7 @@ func (p *peer) follow() {
 	case webrtc.PeerConnectionStateDisconnected:
 		p.ep.tell(p, false, ErrLost)
 	case webrtc.PeerConnectionStateFailed:
+		p.late() // if it is the handshake that failed
 		p.end(ErrLost)
 	case webrtc.PeerConnectionStateClosed:
 		p.end(nil)

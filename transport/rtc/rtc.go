@@ -31,7 +31,8 @@ var (
 	ErrUnknown = errors.New("rtc: unknown")
 	// ErrLost: the connection was lost, and did not come back in time.
 	ErrLost = errors.New("rtc: connection lost")
-	// ErrNotConnected: the peer did not connect within 15 s of its offer.
+	// ErrNotConnected: the peer did not connect within 15 s of its offer, or its
+	// handshake failed.
 	ErrNotConnected = errors.New("rtc: peer never connected")
 	// ErrTooManyPeers: Config.MaxPeers are here.
 	ErrTooManyPeers = errors.New("rtc: too many peers")
@@ -87,7 +88,8 @@ type Config struct {
 	Origins []string
 	// OnEnd tells that the session at an address ended by the other side's
 	// doing, and none is left there: err is nil after its DELETE or close, else
-	// ErrLost, ErrNotConnected or engine.ErrPanic. It must not block.
+	// ErrLost, ErrNotConnected, engine.ErrPanic, or what the peer did wrong. It
+	// must not block.
 	OnEnd  func(url string, err error)
 	Logger *slog.Logger
 }

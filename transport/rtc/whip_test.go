@@ -26,73 +26,76 @@ func code(t *testing.T, body string) string {
 	return is.Error.Code
 }
 
+// offers and what they are answered with; the browser's by POST to the address,
+// where nothing else is said.
+var offers = []struct {
+	name   string
+	offer  string
+	kind   string
+	header []string
+	method string
+	path   string
+	status int
+	code   string
+}{
+	{name: "browser", status: 201},
+	{name: "type with parameters", kind: "Application/SDP; charset=utf-8", status: 201},
+	{name: "audio only", offer: part(0), status: 201},
+	{name: "audio last", offer: part(2, 1, 0), status: 201},
+	{name: "44 lines", offer: tooMany(43), status: 201},
+	{name: "bundle only", offer: bundleOnly, status: 201},
+	{name: "call", header: []string{"x-ms-call-connection-id", "call-1"}, status: 201},
+	{name: "call of the blob", header: []string{"x-ms-call-connection-id", "BLOB"}, status: 201},
+	{name: "contexts", header: []string{"x-mixminus-render", "r1", "x-mixminus-source", "S1"}, status: 201},
+	{name: "candidates of no use", offer: change("127.0.0.1 61764 typ host", "0a1b.local 61764 typ host"), status: 201},
+	{name: "other fmtp", offer: change("minptime=10;useinbandfec=1", "minptime=20;stereo=1;usedtx=1"), status: 201},
+	{name: "old profile", offer: change("UDP/TLS/RTP/SAVPF 111", "RTP/SAVPF 111"), status: 201},
+
+	{name: "other call", header: []string{"x-ms-call-connection-id", "call-2"}, status: 403, code: "other_call"},
+	{name: "other render", header: []string{"x-mixminus-render", "R2"}, status: 403, code: "other_context"},
+	{name: "other source", header: []string{"x-mixminus-source", "R1"}, status: 403, code: "other_context"},
+	{name: "type of nothing", offer: change("111 63 9", "111 111 63 9", "110 telephone-event/48000", "110"), status: 201},
+	{name: "static types", offer: without(change("111 63 9 0 8 13 110 126", "8 0"), "rtpmap", "fmtp", "rtcp-fb"), status: 201},
+	{name: "no token", header: []string{"Authorization", "Bearer wrong"}, status: 401, code: "unauthorized"},
+	{name: "unknown address", path: "/whip/unknown", status: 404, code: "not_found"},
+	{name: "no address", path: "/whip/", status: 404, code: "not_found"},
+	{name: "base", path: "/whip", status: 404, code: "not_found"},
+	{name: "above", path: "/", status: 404, code: "not_found"},
+	{name: "deep", path: "/whip/a/b/c", status: 404, code: "not_found"},
+	{name: "no session", path: "/whip/a/", status: 404, code: "not_found"},
+	{name: "get", method: "GET", status: 204},
+	{name: "head", method: "HEAD", status: 204},
+	{name: "put", method: "PUT", status: 405, code: "method_not_allowed"},
+	{name: "delete", method: "DELETE", status: 405, code: "method_not_allowed"},
+	{name: "patch", method: "PATCH", status: 405, code: "method_not_allowed"},
+	{name: "no type", kind: "none", status: 415, code: "content_type"},
+	{name: "json", kind: "application/json", status: 415, code: "content_type"},
+	{name: "packed", header: []string{"Content-Encoding", "gzip"}, status: 415, code: "content_encoding"},
+	{name: "a megabyte", offer: part(0) + strings.Repeat("a=x\r\n", 1<<20/5), status: 413, code: "too_large"},
+	{name: "empty", offer: " ", status: 400, code: "bad_offer"},
+	{name: "no sdp", offer: "hello", status: 400, code: "bad_offer"},
+	{name: "200 lines", offer: part() + strings.Repeat("m=audio 9 UDP/TLS/RTP/SAVPF 0\r\n", 200), status: 400, code: "bad_offer"},
+	{name: "100 candidates", offer: part(0) + candidates(100), status: 400, code: "bad_offer"},
+	{name: "no ICE", offer: without(browser, "ice-ufrag", "ice-pwd"), status: 400, code: "bad_offer"},
+	{name: "no password", offer: without(browser, "ice-pwd"), status: 400, code: "bad_offer"},
+	{name: "short password", offer: change("P2uYro0UCOQ4zxjKXaWCBui1", "short"), status: 400, code: "bad_offer"},
+	{name: "no fingerprint", offer: without(browser, "fingerprint"), status: 400, code: "bad_offer"},
+	{name: "odd fingerprint", offer: change("sha-256 DA:7B", "sha-256"), status: 400, code: "bad_offer"},
+	{name: "no mid", offer: without(browser, "mid"), status: 400, code: "bad_offer"},
+	{name: "video only", offer: part(1), status: 406, code: "not_acceptable"},
+	{name: "data only", offer: part(2), status: 406, code: "not_acceptable"},
+	{name: "no lines", offer: part(), status: 406, code: "not_acceptable"},
+	{name: "rejected audio", offer: change("m=audio 9", "m=audio 0"), status: 406, code: "not_acceptable"},
+	{name: "two lines of audio", offer: part(0, 0), status: 406, code: "not_acceptable"},
+	{name: "inactive", offer: change("a=sendrecv", "a=inactive"), status: 406, code: "not_acceptable"},
+	{name: "no codec", offer: change("111 63 9 0 8 13 110 126", "63 13 126"), status: 406, code: "not_acceptable"},
+	{name: "plain RTP", offer: change("UDP/TLS/RTP/SAVPF 111", "RTP/AVP 111"), status: 406, code: "not_acceptable"},
+	{name: "no mux", offer: without(browser, "rtcp-mux"), status: 406, code: "not_acceptable"},
+	{name: "type twice", offer: change("111 63 9", "111 111 63 9"), status: 201},
+}
+
 func TestOfferStatus(t *testing.T) {
 	contexts := transport.Stream{Bidirectional: true, Contexts: transport.Contexts{CallID: "blob", Render: "R1", Source: "S1"}}
-	tests := []struct {
-		name   string
-		offer  string
-		kind   string
-		header []string
-		method string
-		path   string
-		status int
-		code   string
-	}{
-		{name: "browser", status: 201},
-		{name: "type with parameters", kind: "Application/SDP; charset=utf-8", status: 201},
-		{name: "audio only", offer: part(0), status: 201},
-		{name: "audio last", offer: part(2, 1, 0), status: 201},
-		{name: "44 lines", offer: tooMany(43), status: 201},
-		{name: "bundle only", offer: bundleOnly, status: 201},
-		{name: "call", header: []string{"x-ms-call-connection-id", "call-1"}, status: 201},
-		{name: "call of the blob", header: []string{"x-ms-call-connection-id", "BLOB"}, status: 201},
-		{name: "contexts", header: []string{"x-mixminus-render", "r1", "x-mixminus-source", "S1"}, status: 201},
-		{name: "candidates of no use", offer: change("127.0.0.1 61764 typ host", "0a1b.local 61764 typ host"), status: 201},
-		{name: "other fmtp", offer: change("minptime=10;useinbandfec=1", "minptime=20;stereo=1;usedtx=1"), status: 201},
-		{name: "old profile", offer: change("UDP/TLS/RTP/SAVPF 111", "RTP/SAVPF 111"), status: 201},
-
-		{name: "other call", header: []string{"x-ms-call-connection-id", "call-2"}, status: 403, code: "other_call"},
-		{name: "other render", header: []string{"x-mixminus-render", "R2"}, status: 403, code: "other_context"},
-		{name: "other source", header: []string{"x-mixminus-source", "R1"}, status: 403, code: "other_context"},
-		{name: "type of nothing", offer: change("111 63 9", "111 111 63 9", "110 telephone-event/48000", "110"), status: 201},
-		{name: "static types", offer: without(change("111 63 9 0 8 13 110 126", "8 0"), "rtpmap", "fmtp", "rtcp-fb"), status: 201},
-		{name: "no token", header: []string{"Authorization", "Bearer wrong"}, status: 401, code: "unauthorized"},
-		{name: "unknown address", path: "/whip/unknown", status: 404, code: "not_found"},
-		{name: "no address", path: "/whip/", status: 404, code: "not_found"},
-		{name: "base", path: "/whip", status: 404, code: "not_found"},
-		{name: "above", path: "/", status: 404, code: "not_found"},
-		{name: "deep", path: "/whip/a/b/c", status: 404, code: "not_found"},
-		{name: "no session", path: "/whip/a/", status: 404, code: "not_found"},
-		{name: "get", method: "GET", status: 204},
-		{name: "head", method: "HEAD", status: 204},
-		{name: "put", method: "PUT", status: 405, code: "method_not_allowed"},
-		{name: "delete", method: "DELETE", status: 405, code: "method_not_allowed"},
-		{name: "patch", method: "PATCH", status: 405, code: "method_not_allowed"},
-		{name: "no type", kind: "none", status: 415, code: "content_type"},
-		{name: "json", kind: "application/json", status: 415, code: "content_type"},
-		{name: "packed", header: []string{"Content-Encoding", "gzip"}, status: 415, code: "content_encoding"},
-		{name: "a megabyte", offer: part(0) + strings.Repeat("a=x\r\n", 1<<20/5), status: 413, code: "too_large"},
-		{name: "empty", offer: " ", status: 400, code: "bad_offer"},
-		{name: "no sdp", offer: "hello", status: 400, code: "bad_offer"},
-		{name: "200 lines", offer: part() + strings.Repeat("m=audio 9 UDP/TLS/RTP/SAVPF 0\r\n", 200), status: 400, code: "bad_offer"},
-		{name: "100 candidates", offer: part(0) + candidates(100), status: 400, code: "bad_offer"},
-		{name: "no ICE", offer: without(browser, "ice-ufrag", "ice-pwd"), status: 400, code: "bad_offer"},
-		{name: "no password", offer: without(browser, "ice-pwd"), status: 400, code: "bad_offer"},
-		{name: "short password", offer: change("P2uYro0UCOQ4zxjKXaWCBui1", "short"), status: 400, code: "bad_offer"},
-		{name: "no fingerprint", offer: without(browser, "fingerprint"), status: 400, code: "bad_offer"},
-		{name: "odd fingerprint", offer: change("sha-256 DA:7B", "sha-256"), status: 400, code: "bad_offer"},
-		{name: "no mid", offer: without(browser, "mid"), status: 400, code: "bad_offer"},
-		{name: "video only", offer: part(1), status: 406, code: "not_acceptable"},
-		{name: "data only", offer: part(2), status: 406, code: "not_acceptable"},
-		{name: "no lines", offer: part(), status: 406, code: "not_acceptable"},
-		{name: "rejected audio", offer: change("m=audio 9", "m=audio 0"), status: 406, code: "not_acceptable"},
-		{name: "two lines of audio", offer: part(0, 0), status: 406, code: "not_acceptable"},
-		{name: "inactive", offer: change("a=sendrecv", "a=inactive"), status: 406, code: "not_acceptable"},
-		{name: "no codec", offer: change("111 63 9 0 8 13 110 126", "63 13 126"), status: 406, code: "not_acceptable"},
-		{name: "plain RTP", offer: change("UDP/TLS/RTP/SAVPF 111", "RTP/AVP 111"), status: 406, code: "not_acceptable"},
-		{name: "no mux", offer: without(browser, "rtcp-mux"), status: 406, code: "not_acceptable"},
-		{name: "type twice", offer: change("111 63 9", "111 111 63 9"), status: 201},
-	}
 	r := newRig(t, func(c *Config) {
 		c.Verify = func(q *http.Request) error {
 			if h := q.Header.Get("Authorization"); h != "" && h != "Bearer right" {
@@ -101,7 +104,7 @@ func TestOfferStatus(t *testing.T) {
 			return nil
 		}
 	})
-	for _, test := range tests {
+	for _, test := range offers {
 		t.Run(test.name, func(t *testing.T) {
 			_, ep := r.open(engine.LegConfig{}, contexts)
 			ep.Bind("call-1")
