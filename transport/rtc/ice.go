@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/mixminus/mixminus/engine"
 	"github.com/pion/webrtc/v4"
 )
 
@@ -35,7 +34,7 @@ func (p *peer) gather(ctx context.Context) (string, error) {
 	select {
 	case <-gathered:
 	case <-p.done:
-		return "", engine.ErrClosed
+		return "", p.reason()
 	case <-ctx.Done():
 		return "", context.Cause(ctx)
 	}
@@ -45,7 +44,7 @@ func (p *peer) gather(ctx context.Context) (string, error) {
 // broken is an error of Pion's: the description's, unless the session is over.
 func (p *peer) broken(err error, blame func(field, value, want string) *OfferError) error {
 	if errors.Is(err, webrtc.ErrConnectionClosed) {
-		return engine.ErrClosed
+		return p.reason()
 	}
 	return blame("sdp", err.Error(), "an offer of WebRTC (RFC 8829)")
 }

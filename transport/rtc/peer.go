@@ -120,7 +120,7 @@ func (p *peer) answer(ctx context.Context) (string, error) {
 		p.out = &track{codec: p.offer.parameters()[0]}
 		sender, err := p.pc.AddTrack(p.out)
 		if err != nil {
-			return "", fmt.Errorf("rtc: %w", err)
+			return "", p.broken(err, unacceptable)
 		}
 		p.ssrc = uint32(sender.GetParameters().Encodings[0].SSRC)
 	}
@@ -232,6 +232,16 @@ func (p *peer) end(err error) {
 		defer p.server.wg.Done()
 		_ = p.pc.GracefulClose() // it waits for Pion's goroutines
 	}()
+}
+
+// reason is why it is over, to whoever wanted something of it.
+func (p *peer) reason() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.why == nil {
+		return engine.ErrClosed
+	}
+	return p.why
 }
 
 // drop ends a session that never was.
