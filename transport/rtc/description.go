@@ -14,8 +14,8 @@ import (
 const maxCandidates = 64
 
 // readTransport finds what the line of audio is carried by: the attributes of
-// its own, or those of the line whose transport its bundle shares (RFC 9143,
-// section 7), or those of the session.
+// the line whose transport its bundle shares (RFC 9143, section 7), or its own,
+// or those of the session.
 func (o *offer) readTransport() error {
 	audio := o.line()
 	o.mid, _ = audio.Attribute("mid")
@@ -70,20 +70,23 @@ func iceChars(s string) bool {
 
 // attribute of the audio's transport.
 func (o *offer) attribute(key string) string {
-	if v, ok := o.line().Attribute(key); ok {
-		return v
-	}
 	if o.tagged != nil {
 		if v, ok := o.tagged.Attribute(key); ok {
 			return v
 		}
 	}
+	if v, ok := o.line().Attribute(key); ok {
+		return v
+	}
 	v, _ := o.described.Attribute(key)
 	return v
 }
 
-// findBundle finds the line that the audio shares its transport with: the first
-// of its bundle.
+// findBundle finds the line whose transport the audio shares: the first of its
+// bundle. It cannot be rejected, though it carries nothing: under the policy
+// max-bundle, which no offer tells, the audio has no other, and browsers then
+// refuse the whole answer. A data channel is not taken for it, as that would be
+// opened.
 func (o *offer) findBundle() {
 	for _, a := range o.described.Attributes {
 		mids, ok := strings.CutPrefix(a.Value, "BUNDLE ")
@@ -93,7 +96,7 @@ func (o *offer) findBundle() {
 		}
 		o.bundled = true
 		for _, m := range o.described.MediaDescriptions {
-			if mid, _ := m.Attribute("mid"); mid == list[0] && mid != o.mid {
+			if mid, _ := m.Attribute("mid"); mid == list[0] && mid != o.mid && m.MediaName.Media == "video" {
 				o.tagged = m
 			}
 		}
@@ -168,9 +171,6 @@ func source(audio *sdp.MediaDescription) (list []sdp.Attribute) {
 	return list
 }
 
-// nowhere is where a line that is rejected goes.
-var nowhere = &sdp.ConnectionInformation{NetworkType: "IN", AddressType: "IP4", Address: &sdp.Address{Address: "0.0.0.0"}}
-
 // direction is the peer's, as far as there is use for it.
 func (o *offer) direction() string {
 	switch {
@@ -194,39 +194,66 @@ func (o *offer) answer(ours string) (string, error) {
 	}
 	audio := d.MediaDescriptions[0]
 	audio.MediaName.Protos = o.line().MediaName.Protos
-	audio.Attributes = slices.DeleteFunc(audio.Attributes, o.idle)
+	audio.Attributes = slices.DeleteFunc(audio.Attributes, idle)
 	d.Attributes = append(d.Attributes, sdp.NewAttribute("ice-options", iceOptions))
 	d.MediaDescriptions = nil
 	for i, offered := range o.described.MediaDescriptions {
-		if i == o.audio {
-			d.MediaDescriptions = append(d.MediaDescriptions, audio)
-			continue
+		m := audio
+		switch {
+		case offered == o.tagged:
+			m = lend(offered, audio)
+			mid, _ := offered.Attribute("mid")
+			for i := range d.Attributes {
+				if d.Attributes[i].Key == "group" {
+					d.Attributes[i].Value = "BUNDLE " + mid + " " + o.mid
+				}
+			}
+		case i != o.audio:
+			m = reject(offered)
 		}
-		m := &sdp.MediaDescription{MediaName: offered.MediaName, ConnectionInformation: nowhere}
-		m.MediaName.Port = sdp.RangedPort{}
-		if mid, ok := offered.Attribute("mid"); ok {
-			m = m.WithValueAttribute("mid", mid)
-		}
-		d.MediaDescriptions = append(d.MediaDescriptions, m.WithPropertyAttribute("inactive"))
+		d.MediaDescriptions = append(d.MediaDescriptions, m)
 	}
 	b, err := d.Marshal()
 	return string(b), err
 }
 
+// lend accepts a line for its transport, which the audio is carried by, and
+// nothing else: it is inactive.
+func lend(offered, audio *sdp.MediaDescription) *sdp.MediaDescription {
+	m := &sdp.MediaDescription{MediaName: offered.MediaName, ConnectionInformation: nowhere}
+	m.MediaName.Port = sdp.RangedPort{Value: 9}
+	for _, a := range offered.Attributes {
+		if slices.Contains([]string{"mid", "rtpmap", "fmtp", "sctp-port"}, a.Key) {
+			m.Attributes = append(m.Attributes, a)
+		}
+	}
+	for _, a := range audio.Attributes {
+		if slices.Contains([]string{"setup", "ice-ufrag", "ice-pwd", "rtcp-mux", "candidate", "end-of-candidates"}, a.Key) {
+			m.Attributes = append(m.Attributes, a)
+		}
+	}
+	return m.WithPropertyAttribute("inactive")
+}
+
+func reject(offered *sdp.MediaDescription) *sdp.MediaDescription {
+	m := &sdp.MediaDescription{MediaName: offered.MediaName, ConnectionInformation: nowhere}
+	m.MediaName.Port = sdp.RangedPort{}
+	if mid, ok := offered.Attribute("mid"); ok {
+		m = m.WithValueAttribute("mid", mid)
+	}
+	return m.WithPropertyAttribute("inactive")
+}
+
+// nowhere is where a line without media goes.
+var nowhere = &sdp.ConnectionInformation{NetworkType: "IN", AddressType: "IP4", Address: &sdp.Address{Address: "0.0.0.0"}}
+
 // iceOptions: candidates may follow (RFC 8840, section 4.1).
 const iceOptions = "trickle"
 
-// idle are attributes of Pion's that say nothing here: candidates for reports,
-// which go the way of the audio, and what was not offered.
-func (o *offer) idle(a sdp.Attribute) bool {
-	if a.Key == "rtcp-rsize" {
-		_, offered := o.line().Attribute("rtcp-rsize")
-		return !offered
-	}
-	return reports(a)
-}
-
-func reports(a sdp.Attribute) bool {
+// idle are attributes of Pion's that do not hold here: candidates for reports,
+// which go the way of the audio, and reports of reduced size (RFC 5506), which
+// are for video.
+func idle(a sdp.Attribute) bool {
 	x := strings.Fields(a.Value)
-	return a.Key == "candidate" && len(x) > 1 && x[1] == "2"
+	return a.Key == "rtcp-rsize" || a.Key == "candidate" && len(x) > 1 && x[1] == "2"
 }

@@ -121,7 +121,7 @@ func (e *endpoint) admit(p *peer) error {
 	if p.over { // crowded out
 		p.mu.Unlock()
 		e.mu.Unlock()
-		return engine.ErrClosed
+		return p.reason()
 	}
 	p.admitted = true
 	p.timer = time.AfterFunc(e.server.connectsFor, p.late)

@@ -51,25 +51,34 @@ func FuzzFragment(f *testing.F) {
 			require.IsType(t, &OfferError{}, err)
 			return
 		}
-		require.True(t, x.last || x.ufrag != "" || len(x.candidates) > 0)
-		again := ""
-		if x.mid != "" {
-			again += "a=mid:" + x.mid + "\n"
-		}
-		if x.ufrag != "" {
-			again += "a=ice-ufrag:" + x.ufrag + "\na=ice-pwd:" + x.password + "\n"
-		}
-		for _, c := range x.candidates {
-			_ = usable(withoutUfrag(c))
-			again += "a=candidate:" + c + "\n"
-		}
-		if x.last {
-			again += "a=end-of-candidates\n"
+		o, err := readOffer(browser, defaultCodecs())
+		require.NoError(t, err)
+		_, _ = x.of(o)
+		again := write(x.all)
+		for _, line := range x.lines {
+			again += "m=\n" + write(line)
 		}
 		y, err := readFragment(again)
 		require.NoError(t, err)
 		require.Equal(t, x, y)
 	})
+}
+
+func write(s side) (text string) {
+	if s.mid != "" {
+		text += "a=mid:" + s.mid + "\n"
+	}
+	if s.ufrag != "" {
+		text += "a=ice-ufrag:" + s.ufrag + "\na=ice-pwd:" + s.password + "\n"
+	}
+	for _, c := range s.candidates {
+		_ = usable(withoutUfrag(c))
+		text += "a=candidate:" + c + "\n"
+	}
+	if s.last {
+		text += "a=end-of-candidates\n"
+	}
+	return text
 }
 
 // FuzzHTTP: whatever is asked for gets an answer that HTTP knows, and an offer

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/mixminus/mixminus/engine"
 	"github.com/pion/webrtc/v4"
 )
 
@@ -35,7 +34,7 @@ func (p *peer) gather(ctx context.Context) (string, error) {
 	select {
 	case <-gathered:
 	case <-p.done:
-		return "", engine.ErrClosed
+		return "", p.reason()
 	case <-ctx.Done():
 		return "", context.Cause(ctx)
 	}
@@ -45,7 +44,7 @@ func (p *peer) gather(ctx context.Context) (string, error) {
 // broken is an error of Pion's: the description's, unless the session is over.
 func (p *peer) broken(err error, blame func(field, value, want string) *OfferError) error {
 	if errors.Is(err, webrtc.ErrConnectionClosed) {
-		return engine.ErrClosed
+		return p.reason()
 	}
 	return blame("sdp", err.Error(), "an offer of WebRTC (RFC 8829)")
 }
@@ -76,41 +75,34 @@ func (p *peer) patch(ctx context.Context, f *fragment, matches func(etag string)
 	if !matches(p.etag) {
 		return "", "", errTag
 	}
-	if !p.offer.has(f.mid) {
-		return "", "", unacceptable("a=mid", f.mid, "a line of the offer")
+	said, err := f.of(p.offer)
+	if err != nil {
+		return "", "", err
 	}
-	if f.ufrag == "" || f.ufrag == p.ufrag && f.password == p.password {
-		p.try(f.candidates)
+	if said.ufrag == "" || said.ufrag == p.ufrag && said.password == p.password {
+		p.try(said.candidates)
 		return "", p.etag, nil
 	}
 	old := [2]string{p.ufrag, p.password}
-	p.ufrag, p.password = f.ufrag, f.password
+	p.ufrag, p.password = said.ufrag, said.password
+	p.holds.Store(true)
 	if err := p.describe(); err != nil {
 		p.ufrag, p.password = old[0], old[1]
+		p.holds.Store(false)
 		return "", "", err
 	}
 	p.candidates = 0
-	p.try(f.candidates)
+	p.try(said.candidates)
 	answer, err := p.gather(ctx)
 	if err != nil {
 		return "", "", fmt.Errorf("ICE restart: %w", err)
+	}
+	if answer, err = p.offer.answer(answer); err != nil {
+		return "", "", err
 	}
 	if ours, err = writeFragment(answer); err != nil {
 		return "", "", err
 	}
 	p.etag = newTag()
 	return ours, p.etag, nil
-}
-
-// has reports whether a line of the offer is so named; "" names none.
-func (o *offer) has(mid string) bool {
-	if mid == "" {
-		return true
-	}
-	for _, m := range o.described.MediaDescriptions {
-		if id, _ := m.Attribute("mid"); id == mid {
-			return true
-		}
-	}
-	return false
 }

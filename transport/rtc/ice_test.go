@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mixminus/mixminus/bench/netem/proxy"
 	"github.com/mixminus/mixminus/bench/signal"
@@ -53,8 +54,10 @@ func (c *client) restart() (old string) {
 	old, c.etag = c.etag, res.Header.Get("ETag")
 	require.NotEmpty(c.t, c.etag)
 	require.NotEqual(c.t, old, c.etag)
-	f, err := readFragment(body)
+	list, err := readFragment(body)
 	require.NoError(c.t, err)
+	require.Len(c.t, list.lines, 1)
+	f := list.lines[0]
 	require.NotEmpty(c.t, f.candidates)
 	answer := without(c.answer, "ice-ufrag", "ice-pwd", "candidate", "end-of-candidates")
 	answer = strings.TrimRight(answer, "\r\n") + "\r\na=ice-ufrag:" + f.ufrag + "\r\na=ice-pwd:" + f.password + "\r\n"
@@ -139,6 +142,26 @@ func TestRestart(t *testing.T) {
 	res, _ := c.do("DELETE", c.location, "", "", "If-Match", `"ignored"`)
 	require.Equal(t, 200, res.StatusCode)
 	require.Equal(t, ended{ep.url, nil}, r.end())
+}
+
+// TestRestartAfterLoss: a client that lost its network restarts ICE on another.
+func TestRestartAfterLoss(t *testing.T) {
+	r := newRig(t, nil)
+	r.silentFor = time.Second
+	var l told
+	_, ep := r.open(echo, l.stream())
+	c := newClient(t, clientConfig{})
+	c.connect(ep.url)
+	c.hears()
+	c.gate.shut.Store(true)
+	soon(t, "down", func() bool { return len(l.all()) == 2 })
+	c.restart()
+	c.gate.shut.Store(false)
+	soon(t, "up", func() bool { return len(l.all()) == 3 })
+	c.stands()
+	c.hears()
+	require.Empty(t, r.ends)
+	require.EqualValues(t, 1, ep.Stats().Connections)
 }
 
 // TestNetworks: all ways to reach the server.
@@ -241,12 +264,13 @@ func TestReadFragment(t *testing.T) {
 		"a=ice-ufrag:ysXw\r\na=ice-pwd:vw5LmwG4y/e6dPP/zAP9Gp5k\r\n" +
 		"a=candidate:1387637174 1 udp 2122260223 192.0.2.1 61764 typ host generation 0 ufrag EsAw network-id 1\r\na=end-of-candidates\r\n")
 	require.NoError(t, err)
-	require.Equal(t, fragment{
+	one := side{
 		mid: "0", ufrag: "ysXw", password: "vw5LmwG4y/e6dPP/zAP9Gp5k", last: true,
 		candidates: []string{"1387637174 1 udp 2122260223 192.0.2.1 61764 typ host generation 0 ufrag EsAw network-id 1"},
-	}, f)
-	require.Equal(t, "1387637174 1 udp 2122260223 192.0.2.1 61764 typ host generation 0 network-id 1", withoutUfrag(f.candidates[0]))
-	require.True(t, usable(f.candidates[0]))
+	}
+	require.Equal(t, []side{one}, f.lines)
+	require.Equal(t, "1387637174 1 udp 2122260223 192.0.2.1 61764 typ host generation 0 network-id 1", withoutUfrag(one.candidates[0]))
+	require.True(t, usable(one.candidates[0]))
 	for _, no := range []string{
 		"1 2 udp 1 192.0.2.1 9 typ host", "1 1 udp 1 x.local 9 typ host", "1 1 udp 1 host.example 9 typ host", "1 1 udp 1 224.0.0.1 9 typ host",
 		"1 1 udp 1 0.0.0.0 9 typ host", "1 1 udp 1 192.0.2.1 0 typ host", "1 1 tcp 1 192.0.2.1 9 typ host tcptype passive", "1 1 sctp 1 192.0.2.1 9 typ host",
@@ -255,8 +279,28 @@ func TestReadFragment(t *testing.T) {
 		require.False(t, usable(no), no)
 	}
 	require.True(t, usable("1 1 tcp 1 192.0.2.1 9 typ host tcptype active"))
-	_, err = readFragment("a=ice-ufrag:aaaa\na=ice-ufrag:bbbb\n")
-	require.ErrorContains(t, err, "one transport")
+
+	// Lines that were rejected may have transports of their own, which are
+	// nobody's business.
+	o, err := readOffer(browser, defaultCodecs())
+	require.NoError(t, err)
+	password := strings.Repeat("p", 22)
+	f, err = readFragment("m=video 9 x 1\na=ice-ufrag:vvvv\na=ice-pwd:" + password + "\na=mid:1\nm=audio 9 x 1\na=ice-ufrag:aaaa\na=ice-pwd:" + password + "\na=mid:0\n")
+	require.NoError(t, err)
+	s, err := f.of(o)
+	require.NoError(t, err)
+	require.Equal(t, side{ufrag: "aaaa", password: password}, s)
+	f, err = readFragment("m=video 9 x 1\na=mid:1\na=candidate:1 1 udp 1 192.0.2.1 9 typ host\n")
+	require.NoError(t, err)
+	s, err = f.of(o)
+	require.NoError(t, err)
+	require.Equal(t, side{}, s)
+	// The line of a bundle stands for all.
+	o, err = readOffer(bundleOnly, defaultCodecs())
+	require.NoError(t, err)
+	s, err = f.of(o)
+	require.NoError(t, err)
+	require.Len(t, s.candidates, 1)
 }
 
 // TestRestartRefused: what is refused leaves the session as it was.

@@ -1,10 +1,17 @@
 package rtc
 
 import (
+	"crypto/x509"
 	"fmt"
+	"io"
+	"math/big"
+	"net"
 	"net/http"
+	"regexp"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -12,6 +19,7 @@ import (
 	"github.com/mixminus/mixminus/engine"
 	"github.com/mixminus/mixminus/engine/pcm"
 	"github.com/mixminus/mixminus/transport"
+	"github.com/pion/webrtc/v4"
 	"github.com/stretchr/testify/require"
 )
 
@@ -239,6 +247,20 @@ func TestClose(t *testing.T) {
 	}
 }
 
+// TestFingerprint: whoever has another certificate than the offer says is not
+// heard.
+func TestFingerprint(t *testing.T) {
+	r := newRig(t, nil)
+	_, ep := r.open(echo, both)
+	c := newClient(t, clientConfig{edit: func(offer string) string {
+		other := "a=fingerprint:sha-256 " + strings.TrimSuffix(strings.Repeat("AB:", 32), ":")
+		return regexp.MustCompile("a=fingerprint:[^\r]*").ReplaceAllString(offer, other)
+	}})
+	c.post(ep.url)
+	require.Equal(t, ended{ep.url, ErrNotConnected}, r.end())
+	require.Zero(t, ep.media.Load())
+}
+
 // TestBind: a session of another call ends when that is known.
 func TestBind(t *testing.T) {
 	r := newRig(t, nil)
@@ -267,4 +289,87 @@ func TestDrain(t *testing.T) {
 	ep.Drain()
 	require.GreaterOrEqual(t, frames.Load(), int64(50))
 	require.Empty(t, r.ends)
+}
+
+// TestCertificate: another is made before it expires, and peers that stand keep
+// theirs.
+func TestCertificate(t *testing.T) {
+	r := newRig(t, nil)
+	_, ep := r.open(echo, both)
+	c := newClient(t, clientConfig{})
+	c.connect(ep.url)
+	first, err := r.current()
+	require.NoError(t, err)
+	same, err := r.current()
+	require.NoError(t, err)
+	require.True(t, first.Equals(same))
+	old, err := webrtc.NewCertificate(r.key, x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-30 * 24 * time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+	})
+	require.NoError(t, err)
+	r.mu.Lock()
+	r.certificates = []webrtc.Certificate{*old}
+	r.mu.Unlock()
+	second, err := r.current()
+	require.NoError(t, err)
+	require.Greater(t, time.Until(second.Expires()), 20*24*time.Hour)
+	d := newClient(t, clientConfig{})
+	_, two := r.open(echo, both)
+	d.connect(two.url)
+	c.restart()
+	c.stands()
+	c.hears()
+	d.hears()
+}
+
+// TestListener: connections are bounded, and errors are outlived.
+func TestListener(t *testing.T) {
+	raw, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	faulty := &failing{Listener: raw}
+	faulty.left.Store(2)
+	l := &listener{Listener: faulty, most: 2, closed: make(chan struct{})}
+	accepted := make(chan net.Conn, 10)
+	done := make(chan error, 1)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				done <- err
+				return
+			}
+			accepted <- c
+		}
+	}()
+	dial := func() net.Conn {
+		c, err := net.Dial("tcp", raw.Addr().String())
+		require.NoError(t, err)
+		t.Cleanup(func() { c.Close() })
+		require.NoError(t, c.SetDeadline(time.Now().Add(wait)))
+		return c
+	}
+	dial()
+	dial()
+	one, two := <-accepted, <-accepted
+	_, err = dial().Read(make([]byte, 1))
+	require.ErrorIs(t, err, io.EOF) // it was one too many
+	require.NoError(t, one.Close())
+	_ = one.Close()
+	dial()
+	three := <-accepted
+	require.NoError(t, l.Close())
+	require.ErrorIs(t, <-done, net.ErrClosed)
+	_, _ = two.Close(), three.Close()
+}
+
+type failing struct {
+	net.Listener
+	left atomic.Int64
+}
+
+func (f *failing) Accept() (net.Conn, error) {
+	if f.left.Add(-1) >= 0 {
+		return nil, syscall.EMFILE
+	}
+	return f.Listener.Accept()
 }

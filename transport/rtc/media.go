@@ -45,7 +45,7 @@ func (p *peer) turn(at int64) {
 	default:
 	}
 	over := p.stop.Load()
-	if err == nil && !over && (p.bye || p.ending.Load()) {
+	if err == nil && !over && p.ending.Load() {
 		over = p.leg.End(at)
 	}
 	if err != nil || over {
@@ -70,11 +70,22 @@ func (p *peer) drain() (failed error) {
 		if !bytes.Equal(p.report, d.data) {
 			p.report = append(p.report[:0], d.data...)
 			came := time.Now().UnixNano() - (engine.Now() - d.arrival)
-			p.bye = p.leg.TakeControl(d.arrival, came, d.data) || p.bye
+			p.leg.TakeControl(d.arrival, came, d.data)
 		}
 		p.control.release()
 	}
 	return failed
+}
+
+// hear takes what Pion makes of the packets of RTCP: each report of a compound by
+// itself. The rest goes unheard: names, feedback, which was not agreed on, and
+// BYE, which ends nothing, as browsers send it when a page takes the track from
+// its sender, and may go on later.
+func (p *peer) hear(arrival int64, b []byte) {
+	const sender, receiver = 200, 201 // RFC 3550, section 12.1
+	if len(b) > 1 && (b[1] == sender || b[1] == receiver) {
+		p.control.put(arrival, b)
+	}
 }
 
 func (p *peer) send(at int64) {
@@ -83,23 +94,27 @@ func (p *peer) send(at int64) {
 		if !ok {
 			break
 		}
-		p.out.send(b)
+		if !p.holds.Load() {
+			p.out.send(b)
+		}
 	}
 	if b, ok := p.leg.Report(at, time.Now().UnixNano(), p.wire[:0]); ok {
 		p.sendReport(b)
 	}
 }
 
-func (p *peer) sendReport(b []byte) { _ = p.pc.WriteRTCP([]rtcp.Packet{(*rtcp.RawPacket)(&b)}) }
+func (p *peer) sendReport(b []byte) {
+	if !p.holds.Load() {
+		_ = p.pc.WriteRTCP([]rtcp.Packet{(*rtcp.RawPacket)(&b)})
+	}
+}
 
 // finish ends the media, on the beat's goroutine or when no turn will come any
 // more.
 func (p *peer) finish(err error) {
 	p.beat.Stop()
 	p.leg.Close()
-	if !p.bye {
-		p.sendReport(p.leg.Bye(engine.Now(), time.Now().UnixNano(), p.wire[:0]))
-	}
+	p.sendReport(p.leg.Bye(engine.Now(), time.Now().UnixNano(), p.wire[:0]))
 	if errors.Is(err, engine.ErrPanic) {
 		p.server.log.Error("handler panicked", "leg", p.ep.leg.ID(), "panic", err)
 	}

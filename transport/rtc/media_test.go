@@ -200,3 +200,18 @@ func TestOpusTerms(t *testing.T) {
 	time.Sleep(2 * time.Second)
 	require.Less(t, c.count()-before, 60) // of 100
 }
+
+// TestBye: a source that leaves may come back, as a browser's does whose track is
+// taken and given back.
+func TestBye(t *testing.T) {
+	r := newRig(t, nil)
+	_, ep := r.open(echo, both)
+	c := newClient(t, clientConfig{})
+	c.connect(ep.url)
+	c.hears()
+	ssrc := uint32(c.pc.GetSenders()[0].GetParameters().Encodings[0].SSRC)
+	require.NoError(t, c.pc.WriteRTCP([]rtcp.Packet{&rtcp.ReceiverReport{SSRC: ssrc}, &rtcp.Goodbye{Sources: []uint32{ssrc}}}))
+	time.Sleep(time.Second)
+	c.hears()
+	require.Empty(t, r.ends)
+}

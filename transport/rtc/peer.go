@@ -45,13 +45,15 @@ type peer struct {
 	packet rtpmedia.Packet
 	wire   []byte
 	report []byte // the last one
-	bye    bool
 
 	// Atomic.
 	malformed         atomic.Int64
 	sources, reported atomic.Int32
 	ending            atomic.Bool // no more is taken; what came plays out
 	stop              atomic.Bool
+	// holds: nothing is sent while ICE restarts. Pion has nowhere to send it to,
+	// and would wait for its ICE agent to tell so.
+	holds atomic.Bool
 
 	// Held while the connection's state is looked at and acted on.
 	following sync.Mutex
@@ -118,7 +120,7 @@ func (p *peer) answer(ctx context.Context) (string, error) {
 		p.out = &track{codec: p.offer.parameters()[0]}
 		sender, err := p.pc.AddTrack(p.out)
 		if err != nil {
-			return "", fmt.Errorf("rtc: %w", err)
+			return "", p.broken(err, unacceptable)
 		}
 		p.ssrc = uint32(sender.GetParameters().Encodings[0].SSRC)
 	}
@@ -137,10 +139,12 @@ func (p *peer) follow() {
 	defer p.following.Unlock()
 	switch p.pc.ConnectionState() {
 	case webrtc.PeerConnectionStateConnected:
+		p.holds.Store(false)
 		p.stands()
 	case webrtc.PeerConnectionStateDisconnected:
 		p.ep.tell(p, false, ErrLost)
 	case webrtc.PeerConnectionStateFailed:
+		p.late() // if it is the handshake that failed
 		p.end(ErrLost)
 	case webrtc.PeerConnectionStateClosed:
 		p.end(nil)
@@ -228,6 +232,16 @@ func (p *peer) end(err error) {
 		defer p.server.wg.Done()
 		_ = p.pc.GracefulClose() // it waits for Pion's goroutines
 	}()
+}
+
+// reason is why it is over, to whoever wanted something of it.
+func (p *peer) reason() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.why == nil {
+		return engine.ErrClosed
+	}
+	return p.why
 }
 
 // drop ends a session that never was.

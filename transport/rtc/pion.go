@@ -127,7 +127,7 @@ func (t *terms) carried() codec.Codec {
 func (p *peer) buffer(kind packetio.BufferPacketType, _ uint32) io.ReadWriteCloser {
 	count, most, put := &p.sources, int32(maxSources), p.in.put
 	if kind == packetio.RTCPBufferPacket {
-		count, most, put = &p.reported, maxReported, p.control.put
+		count, most, put = &p.reported, maxReported, p.hear
 	}
 	if count.Add(1) > most {
 		p.end(errSources)

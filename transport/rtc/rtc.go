@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -32,7 +31,8 @@ var (
 	ErrUnknown = errors.New("rtc: unknown")
 	// ErrLost: the connection was lost, and did not come back in time.
 	ErrLost = errors.New("rtc: connection lost")
-	// ErrNotConnected: the peer did not connect within 15 s of its offer.
+	// ErrNotConnected: the peer did not connect within 15 s of its offer, or its
+	// handshake failed.
 	ErrNotConnected = errors.New("rtc: peer never connected")
 	// ErrTooManyPeers: Config.MaxPeers are here.
 	ErrTooManyPeers = errors.New("rtc: too many peers")
@@ -88,7 +88,8 @@ type Config struct {
 	Origins []string
 	// OnEnd tells that the session at an address ended by the other side's
 	// doing, and none is left there: err is nil after its DELETE or close, else
-	// ErrLost, ErrNotConnected or engine.ErrPanic. It must not block.
+	// ErrLost, ErrNotConnected, engine.ErrPanic, or what the peer did wrong. It
+	// must not block.
 	OnEnd  func(url string, err error)
 	Logger *slog.Logger
 }
@@ -210,40 +211,6 @@ func defaultCodecs() (list []codec.Codec) {
 		list = append(list, codec.All()[i])
 	}
 	return list
-}
-
-// listen opens the ports.
-func (s *Server) listen() error {
-	conn, err := net.ListenUDP("udp"+family(s.cfg.UDP), net.UDPAddrFromAddrPort(s.cfg.UDP))
-	if err != nil {
-		return fmt.Errorf("rtc: Config.UDP = %v: %w", s.cfg.UDP, err)
-	}
-	_ = conn.SetReadBuffer(socketBuffer) // as much as the kernel grants
-	_ = conn.SetWriteBuffer(socketBuffer)
-	s.udpAddr = conn.LocalAddr().(*net.UDPAddr).AddrPort()
-	s.udp = webrtc.NewICEUDPMux(silence{}, conn)
-	if !s.cfg.TCP.IsValid() {
-		return nil
-	}
-	l, err := net.ListenTCP("tcp"+family(s.cfg.TCP), net.TCPAddrFromAddrPort(s.cfg.TCP))
-	if err != nil {
-		return errors.Join(fmt.Errorf("rtc: Config.TCP = %v: %w", s.cfg.TCP, err), s.udp.Close())
-	}
-	// With a write buffer a peer that does not read loses its own packets, and
-	// holds nobody up.
-	s.tcp = ice.NewTCPMuxDefault(ice.TCPMuxParams{
-		Listener: l, Logger: silence{}, ReadBufferSize: 8, WriteBufferSize: 64 << 10,
-		FirstStunBindTimeout: connectsFor, AliveDurationForConnFromStun: connectsFor,
-	})
-	return nil
-}
-
-// family of addresses that are listened on: [::] is both.
-func family(a netip.AddrPort) string {
-	if a.Addr().Is4() {
-		return "4"
-	}
-	return ""
 }
 
 // Addr is the UDP port's address.

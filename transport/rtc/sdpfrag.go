@@ -3,6 +3,7 @@ package rtc
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -17,23 +18,29 @@ const (
 	maxFragment  = 64 << 10
 )
 
-// fragment is what a peer says of its side of the network: candidates, and the
-// credentials that they belong to.
+// fragment is what a peer says of its side of the network, line by line. What
+// stands before the first line, or without any, is of them all.
 type fragment struct {
-	mid             string // the first line's; "" if it names none
-	ufrag, password string // "" if it names none
+	all   side
+	lines []side
+}
+
+// side of a peer: candidates, and the credentials that they belong to.
+type side struct {
+	mid             string // "" if the line names none
+	ufrag, password string // "" if they are not told
 	candidates      []string
 	last            bool // no more candidates come
 }
 
 // readFragment reads a fragment of SDP (RFC 8840, section 9.2). Errors are
-// *OfferError: NotAcceptable if it is well formed, and of no use.
-func readFragment(text string) (fragment, error) {
-	var f fragment
+// *OfferError.
+func readFragment(text string) (*fragment, error) {
+	f := &fragment{}
 	if len(text) > maxFragment {
 		return f, malformed("size", strconv.Itoa(len(text)), fmt.Sprintf("at most %d bytes", maxFragment))
 	}
-	lines := 0
+	s := &f.all
 	for line := range strings.SplitSeq(text, "\n") {
 		line = strings.TrimRight(line, "\r")
 		if line == "" {
@@ -45,12 +52,14 @@ func readFragment(text string) (fragment, error) {
 		}
 		switch kind {
 		case "m":
-			if lines++; lines > maxLines {
+			if len(f.lines) >= maxLines {
 				return f, malformed("m=", "more lines", fmt.Sprintf("at most %d", maxLines))
 			}
+			f.lines = append(f.lines, side{})
+			s = &f.lines[len(f.lines)-1]
 		case "a":
 			key, value, _ := strings.Cut(value, ":")
-			if err := f.attribute(key, value); err != nil {
+			if err := s.attribute(key, value); err != nil {
 				return f, err
 			}
 		}
@@ -58,46 +67,82 @@ func readFragment(text string) (fragment, error) {
 	return f, f.check()
 }
 
-func (f *fragment) attribute(key, value string) error {
+func (s *side) attribute(key, value string) error {
 	switch key {
 	case "mid":
-		if f.mid == "" {
-			f.mid = value
-		}
+		s.mid = value
 	case "ice-ufrag":
-		if f.ufrag != "" && f.ufrag != value {
-			return unacceptable("a=ice-ufrag", value, "one transport, as all is bundled")
-		}
-		f.ufrag = value
+		s.ufrag = value
 	case "ice-pwd":
-		if f.password != "" && f.password != value {
-			return unacceptable("a=ice-pwd", "another", "one transport, as all is bundled")
-		}
-		f.password = value
+		s.password = value
 	case "candidate":
 		if err := checkCandidate(value); err != nil {
 			return err
 		}
-		if f.candidates = append(f.candidates, value); len(f.candidates) > maxCandidates {
+		if s.candidates = append(s.candidates, value); len(s.candidates) > maxCandidates {
 			return malformed("a=candidate", "more candidates", "at most "+strconv.Itoa(maxCandidates))
 		}
 	case "end-of-candidates":
-		f.last = true
+		s.last = true
 	}
 	return nil
 }
 
 func (f *fragment) check() error {
-	switch {
-	case f.ufrag == "" && f.password == "":
-		if len(f.candidates) == 0 && !f.last {
-			return unacceptable("sdpfrag", "", "candidates, end-of-candidates, or ice-ufrag and ice-pwd")
+	for _, s := range append(f.lines, f.all) {
+		switch {
+		case s.ufrag == "" && s.password == "":
+		case s.ufrag == "" || s.password == "":
+			return malformed("a=", "one of ice-ufrag and ice-pwd", "both (RFC 8839, section 5.4)")
+		default:
+			if err := checkCredentials(s.ufrag, s.password); err != nil {
+				return err
+			}
 		}
-		return nil
-	case f.ufrag == "" || f.password == "":
-		return malformed("a=", "one of ice-ufrag and ice-pwd", "both (RFC 8839, section 5.4)")
 	}
-	return checkCredentials(f.ufrag, f.password)
+	return nil
+}
+
+// of returns what a fragment says of the transport of an offer's audio. It may
+// tell of other lines too, that were rejected: those are passed over. It is an
+// *OfferError, NotAcceptable, if it says nothing.
+func (f *fragment) of(o *offer) (side, error) {
+	s, said := f.all, len(f.lines) == 0
+	for _, line := range f.lines {
+		if !o.has(line.mid) {
+			return s, unacceptable("a=mid", line.mid, "a line of the offer")
+		}
+		if said || !o.carries(line.mid) {
+			continue
+		}
+		said = true
+		s.candidates, s.last = append(s.candidates, line.candidates...), s.last || line.last
+		if line.ufrag != "" {
+			s.ufrag, s.password = line.ufrag, line.password
+		}
+	}
+	if said && s.ufrag == "" && len(s.candidates) == 0 && !s.last {
+		return s, unacceptable("sdpfrag", "", "candidates, end-of-candidates, or ice-ufrag and ice-pwd")
+	}
+	return s, nil
+}
+
+// has reports whether a line of the offer is so named; "" names none.
+func (o *offer) has(mid string) bool {
+	return mid == "" || slices.ContainsFunc(o.described.MediaDescriptions, func(m *sdp.MediaDescription) bool {
+		id, _ := m.Attribute("mid")
+		return id == mid
+	})
+}
+
+// carries reports whether the audio's transport goes by the name of that line.
+func (o *offer) carries(mid string) bool {
+	if o.tagged != nil {
+		if id, _ := o.tagged.Attribute("mid"); id == mid {
+			return true
+		}
+	}
+	return mid == "" || mid == o.mid
 }
 
 // checkCandidate looks at the form of a candidate (RFC 8839, section 5.1).
@@ -139,8 +184,8 @@ func withoutUfrag(candidate string) string {
 	return candidate
 }
 
-// writeFragment tells of our side after an ICE restart what Pion's answer says
-// (RFC 9725, section 4.3.3).
+// writeFragment tells of our side after an ICE restart what an answer says (RFC
+// 9725, section 4.3.3).
 func writeFragment(answer string) (string, error) {
 	var d sdp.SessionDescription
 	if err := d.UnmarshalString(answer); err != nil {
@@ -150,17 +195,20 @@ func writeFragment(answer string) (string, error) {
 	write := func(attributes []sdp.Attribute, keys ...string) {
 		for _, key := range keys {
 			for _, a := range attributes {
-				if a.Key == key && !reports(a) {
+				if a.Key == key {
 					b.WriteString("a=" + strings.TrimSuffix(a.Key+":"+a.Value, ":") + "\r\n")
 				}
 			}
 		}
 	}
-	d.Attributes = append(d.Attributes, sdp.NewAttribute("ice-options", iceOptions))
 	write(d.Attributes, "ice-lite", "ice-options", "group")
 	for _, m := range d.MediaDescriptions {
+		if _, ok := m.Attribute("ice-ufrag"); !ok {
+			continue
+		}
 		b.WriteString("m=" + m.MediaName.String() + "\r\n")
 		write(m.Attributes, "mid", "ice-ufrag", "ice-pwd", "candidate", "end-of-candidates")
+		break // the others share its transport
 	}
 	return b.String(), nil
 }

@@ -125,6 +125,11 @@ var ends = []struct {
 }{
 	{ErrUnknown, http.StatusNotFound, "not_found"},
 	{ErrTooManyPeers, http.StatusServiceUnavailable, "too_many_peers"},
+	{errCrowded, http.StatusServiceUnavailable, "too_many_peers"},
+	{errSuperseded, http.StatusGone, "ended"},
+	{ErrLost, http.StatusGone, "ended"},
+	{ErrNotConnected, http.StatusGone, "ended"},
+	{engine.ErrPanic, http.StatusGone, "ended"},
 	{errOtherCall, http.StatusForbidden, "other_call"},
 	{errTag, http.StatusPreconditionFailed, "wrong_tag"},
 	{errServerClosed, http.StatusServiceUnavailable, "closed"},

@@ -30,7 +30,7 @@ func (p *peer) servePatch(w http.ResponseWriter, r *http.Request) {
 	// Whoever hangs up must not leave the restart half done.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), answersIn)
 	defer cancel()
-	ours, etag, err := p.patch(ctx, &f, func(current string) bool { return matches(said, current) })
+	ours, etag, err := p.patch(ctx, f, func(current string) bool { return matches(said, current) })
 	switch {
 	case err != nil:
 		writeError(w, unprocessable(err))
