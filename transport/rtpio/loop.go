@@ -77,7 +77,8 @@ func (l *loop) post(fn func()) bool {
 	if !l.running {
 		l.running = true
 		l.busy = engine.Now() // nobody else is at it
-		if !l.begin(0) { // the engine is closed, and no turn will end the loop
+		if !l.begin(0) {
+			// The engine is closed, and no turn will end the loop.
 			l.ended = true
 			if l.port != nil {
 				l.port.close()
