@@ -74,7 +74,9 @@ var rooms = []room{
 	{"session/rest", "session", "requests are sent alike, whatever they say"},
 	{"session/ops", "", "an operation's two ends are tied together alike, whatever it does"},
 	{"session/acs session/graph", "session session/blob session/hook session/oidc session/ops session/rest transport", "a cloud's client speaks that cloud's JSON and session's words"},
-	{"session/rtp", "session session/guard session/rest session/ops transport", "RTP has no cloud behind it: who brings its streams is told in an interface of session/rtp"},
+	{"session/offer", "session/rest transport", "an offer is judged alike at every path to which it may be posted"},
+	{"session/listen", "session session/guard session/offer session/rest engine transport", "who listens in is found by session's words; what is heard is moved by the engine"},
+	{"session/rtp", "session session/guard session/offer session/rest session/ops transport", "RTP has no cloud behind it: who brings its streams is told in an interface of session/rtp"},
 	{"session/guard", "", "who may drive this host is told by the request, whatever it asks for"},
 	{"session/api session/dashboard", "session session/guard", "the control API shows snapshots of session"},
 
@@ -129,7 +131,9 @@ var bans = []ban{
 	{in: "session/acs session/graph", never: drivers + "engine/...", why: "a cloud's client signals; media is bound to the leg by session"},
 	{in: "session/rtp", never: "session/acs session/graph", why: "twins must not know each other: each cloud has its own habits"},
 	{in: "session/rtp", never: drivers + "engine/...", why: "session/rtp declares the Media that carries its streams; who that is is wired in cmd"},
-	{in: "session/api session/dashboard", never: "session/graph session/acs session/rtp", why: "whoever watches calls must not care which cloud carries them"},
+	{in: "session/listen", never: leaves + sinks, why: "the engine lets a leg hear another (engine.Listen): no sample is touched here"},
+	{in: "session/offer session/listen", never: drivers, why: "offer.Media says what answers offers; who that is is wired in cmd"},
+	{in: "session/api session/dashboard session/listen session/offer", never: "session/graph session/acs session/rtp", why: "whoever watches calls must not care which cloud carries them"},
 	{in: "session/...", never: "bench/...", why: downward},
 
 	{in: "bench/cloud", never: "session/...", tests: true, why: "an emulator that shares our parser " + ourselves},

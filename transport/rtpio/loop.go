@@ -78,7 +78,12 @@ func (l *loop) post(fn func()) bool {
 		l.running = true
 		l.busy = engine.Now() // nobody else is at it
 		if !l.begin(0) {
+			// The engine is closed, and no turn will end the loop.
 			l.ended = true
+			if l.port != nil {
+				l.port.close()
+				l.port = nil
+			}
 			close(l.gone)
 			return false
 		}
