@@ -75,7 +75,7 @@ func (c *client) hears() {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		c.sayFrom(before*7, at(c.codec.SampleRate, signal.Speech(signal.June)[:2*signal.SampleRate]))
+		c.sayFrom(before*7, at(c.codec.SampleRate, signal.Speech(signal.June)[:signal.SampleRate]))
 	}()
 	<-done
 	soon(c.t, "audio comes", func() bool { return c.count() > before+10 })

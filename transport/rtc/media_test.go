@@ -20,59 +20,63 @@ import (
 // TestPublish: a peer that only sends (WHIP). It is heard, and told nothing.
 func TestPublish(t *testing.T) {
 	r := newRig(t, nil)
-	leg, ep := r.open(engine.LegConfig{}, both)
-	tap := leg.Tap(1000)
-	ctx, cancel := context.WithTimeout(t.Context(), wait)
-	defer cancel()
-	var f pcm.Frame
-	c := newClient(t, clientConfig{codecs: []string{"G722/8000"}, direction: webrtc.RTPTransceiverDirectionSendonly, events: true})
-	c.connect(ep.url)
-	require.Contains(t, c.answer, "a=recvonly")
-	said := signal.Speech(signal.Carlo)[:2*signal.SampleRate]
-	c.say(append(append([]int16(nil), said...), make([]int16, signal.SampleRate/2)...))
-	var heard []int16
-	for len(heard) < len(said)+signal.SampleRate/4 {
-		require.NoError(t, tap.Read(ctx, &f))
-		heard = append(heard, f.Samples[:]...)
-	}
-	is := signal.Liken(said, heard)
-	t.Log(is)
-	require.Greater(t, is.Score, 0.9)
-	require.Zero(t, c.count())
-	require.ErrorContains(t, r.Press(ep.url, '1', time.Second), "nothing is sent")
-	require.Zero(t, ep.Stats().RTP.Sent)
-	soon(t, "reports of what came", func() bool {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		for _, p := range c.reports {
-			if rr, ok := p.(*rtcp.ReceiverReport); ok && len(rr.Reports) == 1 {
-				return rr.Reports[0].TotalLost == 0
-			}
+	exactly(t, func() string {
+		leg, ep := r.open(engine.LegConfig{}, both)
+		tap := leg.Tap(1000)
+		c := newClient(t, clientConfig{codecs: []string{"G722/8000"}, direction: webrtc.RTPTransceiverDirectionSendonly, events: true})
+		c.connect(ep.url)
+		require.Contains(t, c.answer, "a=recvonly")
+		said := signal.Speech(signal.Carlo)[:2*signal.SampleRate]
+		c.say(append(append([]int16(nil), said...), make([]int16, signal.SampleRate/2)...))
+		ctx, cancel := context.WithTimeout(t.Context(), wait)
+		defer cancel()
+		var heard []int16
+		for f := new(pcm.Frame); len(heard) < len(said)+signal.SampleRate/4; {
+			require.NoError(t, tap.Read(ctx, f))
+			heard = append(heard, f.Samples[:]...)
 		}
-		return false
+		require.Zero(t, c.count())
+		require.ErrorContains(t, r.Press(ep.url, '1', time.Second), "nothing is sent")
+		require.Zero(t, ep.Stats().RTP.Sent)
+		soon(t, "reports of what came", func() bool {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			for _, p := range c.reports {
+				if rr, ok := p.(*rtcp.ReceiverReport); ok && len(rr.Reports) == 1 {
+					return rr.Reports[0].TotalLost == 0
+				}
+			}
+			return false
+		})
+		if is := signal.Liken(said, heard); is.Score < 0.98 || is.Silence > 0 {
+			return is.String()
+		}
+		return ""
 	})
 }
 
 // TestPlay: a peer that only hears (WHEP).
 func TestPlay(t *testing.T) {
 	r := newRig(t, nil)
-	leg, ep := r.open(engine.LegConfig{}, both)
-	c := newClient(t, clientConfig{codecs: []string{"G722/8000"}, direction: webrtc.RTPTransceiverDirectionRecvonly})
-	c.connect(ep.url)
-	require.Contains(t, c.answer, "a=sendonly")
-	said := signal.Speech(signal.June)[:2*signal.SampleRate]
-	_, err := leg.Source().Write(t.Context(), said)
-	require.NoError(t, err)
-	soon(t, "all is heard", func() bool { return c.count() >= 100 })
-	is := signal.Liken(said, c.heard())
-	t.Log(is)
-	require.Greater(t, is.Score, 0.95)
-	require.Zero(t, is.Silence)
-	require.Equal(t, is.Blocks, is.Alike)
+	exactly(t, func() string {
+		leg, ep := r.open(engine.LegConfig{}, both)
+		c := newClient(t, clientConfig{codecs: []string{"G722/8000"}, direction: webrtc.RTPTransceiverDirectionRecvonly})
+		c.connect(ep.url)
+		require.Contains(t, c.answer, "a=sendonly")
+		said := signal.Speech(signal.June)[:2*signal.SampleRate]
+		_, err := leg.Source().Write(t.Context(), said)
+		require.NoError(t, err)
+		soon(t, "all is heard", func() bool { return c.count() >= 100 })
+		if is := signal.Liken(said, c.heard()); is.Score < 0.98 || is.Silence > 0 {
+			return is.String()
+		}
+		return ""
+	})
 
 	// At an address at which nothing is said, there is nothing to play, and who
 	// would do both is heard only.
 	_, deaf := r.open(engine.LegConfig{}, transport.Stream{})
+	c := newClient(t, clientConfig{})
 	res, body := c.do("POST", deaf.url, sdpType, strings.ReplaceAll(browser, "a=sendrecv", "a=recvonly"))
 	require.Equal(t, 406, res.StatusCode, body)
 	res, body = c.do("POST", deaf.url, sdpType, browser)
@@ -176,7 +180,7 @@ func TestReports(t *testing.T) {
 		return s.RoundTrip > 0 && s.PeerJitter > 0
 	})
 	t.Logf("%+v", ep.Stats().RTP)
-	require.Empty(t, ep.Stats().BadMessages)
+	require.Zero(t, ep.Stats().BadMessages["malformed_report"])
 }
 
 // TestOpusTerms: what the peer takes of opus is what it is sent.

@@ -97,3 +97,45 @@ func soon(t testing.TB, what string, is func() bool) {
 		require.True(t, time.Now().Before(end), what)
 	}
 }
+
+// exactly has something tried until there is no fault in it, a few times: other
+// work on the machine makes gaps in audio that are not ours. If it always does,
+// nothing can be said.
+func exactly(t *testing.T, try func() (fault string)) {
+	t.Helper()
+	const tries, busy = 4, 20 * time.Millisecond
+	idle := true
+	for range tries {
+		stop := oversleeps()
+		fault := try()
+		late := stop()
+		if fault == "" {
+			return
+		}
+		t.Logf("%s; the machine was late by %v", fault, late)
+		idle = idle && late < busy
+	}
+	if !idle {
+		t.Skip("the machine does not keep time")
+	}
+	t.Fail()
+}
+
+// oversleeps begins to measure by how much sleeps are too long, at most.
+func oversleeps() (stop func() time.Duration) {
+	over, worst := make(chan struct{}), make(chan time.Duration)
+	go func() {
+		var late time.Duration
+		for {
+			begun := time.Now()
+			select {
+			case <-over:
+				worst <- late
+				return
+			case <-time.After(5 * time.Millisecond):
+				late = max(late, time.Since(begun)-5*time.Millisecond)
+			}
+		}
+	}()
+	return func() time.Duration { close(over); return <-worst }
+}
