@@ -34,7 +34,7 @@ const (
 //	POST   /v1/calls/{id}/faults   Fault -> 204
 //	GET    /v1/resource            -> resourceSummary
 //
-// and what adminroster.go, acsadmin.go and graphadmin.go list.
+// and what adminroster.go, acsadmin.go, graphadmin.go and peopleadmin.go list.
 //
 // Errors are {"error": "..."} and say which field is wrong. It is served to
 // this machine only, and not to web pages that a browser on it shows.
@@ -63,6 +63,9 @@ func (s *Server) adminHandler() http.Handler {
 	mux.HandleFunc("GET /v1/calls/{id}/live/events", s.serveCallEvents)
 	if s.Page != nil {
 		mux.Handle("GET /", s.Page)
+		mux.HandleFunc("GET /v1/", func(w http.ResponseWriter, r *http.Request) {
+			adminError(w, http.StatusNotFound, fmt.Errorf("cloud: path: %q: there is nothing", r.URL.Path))
+		})
 	}
 	return http.NewCrossOriginProtection().Handler(fromHere(mux))
 }

@@ -216,7 +216,7 @@ func TestPeopleHearEachOther(t *testing.T) {
 // closes the connection.
 func TestPersonLost(t *testing.T) {
 	t.Parallel()
-	b := newBot(t, &Server{personLost: time.Second})
+	b := newBot(t, &Server{personLost: 3 * time.Second})
 	call := b.take(quietCall(), "mixed", "")
 	b.socket()
 	lost := come(t, b.srv, "/v1/calls/"+call.ID()+"/people")
@@ -241,7 +241,7 @@ func TestPersonLost(t *testing.T) {
 // TestPeopleBounded: so many, and half-open offers expire.
 func TestPeopleBounded(t *testing.T) {
 	t.Parallel()
-	b := newBot(t, &Server{MaxPeople: 1, halfOpen: 2 * time.Second})
+	b := newBot(t, &Server{MaxPeople: 1})
 	call := b.take(quietCall(), "mixed", "")
 	b.socket()
 	path := "/v1/calls/" + call.ID() + "/people"
@@ -250,8 +250,17 @@ func TestPeopleBounded(t *testing.T) {
 	require.Equal(t, "connecting", g.view().State)
 	_, status, text := offers(t, b.srv, path)
 	require.Equal(t, 503, status, text)
-	g.eventually("left")
+	require.Equal(t, 204, g.ask("DELETE", "", ""))
 	come(t, b.srv, path)
+
+	b = newBot(t, &Server{halfOpen: 100 * time.Millisecond})
+	call = b.take(quietCall(), "mixed", "")
+	b.socket()
+	g, status, _ = offers(t, b.srv, "/v1/calls/"+call.ID()+"/people")
+	require.Equal(t, 201, status)
+	g.eventually("left")
+	require.Equal(t, "did not connect", g.view().Reason)
+	require.Len(t, g.live().Participants, 2)
 }
 
 // TestBadOffers are refused with what is wrong.
@@ -296,6 +305,9 @@ func TestBadOffers(t *testing.T) {
 	require.Equal(t, 404, adminDo(t, at+"/none", "GET", "", nil))
 	require.Equal(t, 405, adminDo(t, at+"/none", "PATCH", "", nil))
 	require.Equal(t, 404, adminDo(t, b.srv.AdminURL()+"/page", "GET", "", nil))
+	var none map[string]string
+	require.Equal(t, 404, adminDo(t, b.srv.AdminURL()+"/v1/none", "GET", "", &none))
+	require.Contains(t, none["error"], "/v1/none")
 	g := come(t, b.srv, "/v1/calls/"+call.ID()+"/people")
 	for path, body := range map[string]string{
 		"/keys": `{"keys":"x"}`, "/mute": `{"off":true}`, "/says": `{"text":" "}`,
