@@ -9,7 +9,7 @@
 // for a lock or wakes anybody:
 //
 //	packets -> Take -> jitter buffer -> Turn -> render context -> handler, taps
-//	Source -> SendFrame -> ring -> Next -> packets
+//	Source -> SendFrame -> queue -> Next -> packets
 package rtpleg
 
 import (
@@ -24,7 +24,6 @@ import (
 	"github.com/mixminus/mixminus/codec"
 	"github.com/mixminus/mixminus/engine"
 	"github.com/mixminus/mixminus/engine/pcm"
-	"github.com/mixminus/mixminus/engine/ring"
 	"github.com/mixminus/mixminus/transport/rtpmedia"
 )
 
@@ -99,16 +98,17 @@ type Media struct {
 	packets int
 	reports int
 	due     int64 // of the next report; 0: none was
-	frames  *ring.Reader
-	dirty   int // turns since the last snapshot
+	dirty   int   // turns since the last snapshot
 	closed  bool
 	failed  error // a panic of the app's
 	told    missed
 	n       counters
 
+	// The holder of the source's pump writes, the beat reads.
+	queue queue
+
 	// Owned by the holder of the source's pump.
-	queue *ring.Writer
-	seq   uint32
+	seq uint32 // of the next frame
 
 	// Atomic.
 	flushed atomic.Uint32 // frames before this one are not to be sent
@@ -152,7 +152,6 @@ func New(cfg Config) (*Media, error) {
 		return nil, err
 	}
 	m.control = rtpmedia.NewControl(m.in.Reception(), m.out, cfg.CNAME)
-	m.queue, m.frames = ring.New(queued)
 	var out engine.Outlet
 	if !cfg.Mute {
 		out = (*outlet)(m)
@@ -168,13 +167,13 @@ type outlet Media
 
 // SendFrame implements engine.Outlet.
 func (o *outlet) SendFrame(samples *[pcm.FrameSamples]int16) bool {
-	f := o.queue.Slot()
+	f := o.queue.slot()
 	if f == nil {
 		return false
 	}
-	f.Samples, f.Seq = *samples, o.seq
+	f.samples, f.seq = *samples, o.seq
 	o.seq++
-	o.queue.Commit()
+	o.queue.commit()
 	return true
 }
 
@@ -313,17 +312,17 @@ func (m *Media) Next(now int64, dst []byte) (b []byte, ok bool) {
 		return dst, false
 	}
 	for m.out.Due() <= now {
-		f := m.frames.Peek()
-		for f != nil && int32(f.Seq-m.flushed.Load()) < 0 {
+		f := m.queue.peek()
+		for f != nil && int32(f.seq-m.flushed.Load()) < 0 {
 			m.n.flushed++
-			m.frames.Release()
-			f = m.frames.Peek()
+			m.queue.release()
+			f = m.queue.peek()
 		}
 		if f == nil {
 			b, ok = m.out.Next(now, dst, nil)
 		} else {
-			b, ok = m.out.Next(now, dst, &f.Samples)
-			m.frames.Release()
+			b, ok = m.out.Next(now, dst, &f.samples)
+			m.queue.release()
 		}
 		if ok {
 			return b, true
