@@ -6,6 +6,9 @@ import (
 	"github.com/mixminus/mixminus/engine/pcm"
 )
 
+// queued frames: what a source runs ahead at most (400 ms), and more.
+const queued = 32
+
 // queue holds the frames between the source and the packets: one goroutine at a
 // time puts them in, one takes them out, neither waits. engine/ring would do,
 // but of a thousand legs what costs is memory that is not in the cache. Here the

@@ -46,14 +46,14 @@ type Config struct {
 	Jitter     rtpmedia.JitterConfig
 	// SSRC of what is sent; 0 is one by chance.
 	SSRC uint32
+	// Scratch may be shared by those on one beat; nil is one of its own.
+	Scratch *rtpmedia.Scratch
 	// CNAME names this side in reports (RFC 7022).
 	CNAME string
 }
 
 const (
 	slotNanos = int64(pcm.FrameDuration)
-	// queued frames: what a source runs ahead at most (400 ms), and more.
-	queued = 32
 	// restAfter is how long nothing comes until nobody looks any more.
 	restAfter = 10 * int64(time.Second)
 	// skipped turns are not made up for beyond this many, as Outbound does not
@@ -137,16 +137,19 @@ func New(cfg Config) (*Media, error) {
 	if cfg.SSRC == 0 {
 		cfg.SSRC = rand.Uint32()
 	}
+	if cfg.Scratch == nil {
+		cfg.Scratch = &rtpmedia.Scratch{}
+	}
 	var err error
 	m.in, err = rtpmedia.NewInbound(rtpmedia.InboundConfig{
-		Codec: cfg.Codec, PayloadType: cfg.Receive.Audio, EventType: cfg.Receive.Event, NoiseType: cfg.Receive.Noise, Jitter: cfg.Jitter,
+		Codec: cfg.Codec, PayloadType: cfg.Receive.Audio, EventType: cfg.Receive.Event, NoiseType: cfg.Receive.Noise, Jitter: cfg.Jitter, Scratch: cfg.Scratch,
 	})
 	if err != nil {
 		return nil, err
 	}
 	m.out, err = rtpmedia.NewOutbound(rtpmedia.OutboundConfig{
 		Codec: cfg.Codec, PayloadType: cfg.Send.Audio, EventType: cfg.Send.Event,
-		SSRC: cfg.SSRC, Seq: uint16(rand.Uint32()), Timestamp: rand.Uint32(), Slack: slotNanos / 2,
+		SSRC: cfg.SSRC, Seq: uint16(rand.Uint32()), Timestamp: rand.Uint32(), Slack: slotNanos / 2, Scratch: cfg.Scratch,
 	})
 	if err != nil {
 		return nil, err
