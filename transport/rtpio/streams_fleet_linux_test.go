@@ -183,23 +183,27 @@ func (s *stream) decode(f *fleet, p *rtpmedia.Packet) {
 	copy(s.got[at:], raw[:n])
 }
 
-// check fails unless what was said since the mark has come back: as many
-// packets, none missing between, and of some streams the sound. An echo that
-// paces itself sends one each 20 ms, however late the clients are.
-func (f *fleet) check(b *testing.B) {
+// check returns which part of what was said since the mark has come back: an
+// echo that paces itself sends one packet each 20 ms, however late the clients
+// are, and leaves out what would be much too late. It fails if that is much, if
+// packets are missing between those that came, or if of some streams the sound
+// is another.
+func (f *fleet) check(b *testing.B) (part float64) {
 	rounds := f.rounds - f.since
 	slots := int((f.ended - f.marked) / slotNanos)
-	few, many := min(rounds, slots)-5, max(rounds, slots)+5
 	heard, gaps := 0, 0
 	for i, s := range f.streams {
 		heard, gaps = heard+s.heard, gaps+s.gaps
-		require.True(b, few <= s.heard && s.heard <= many, "stream %d: %d packets of %d to %d", i, s.heard, few, many)
+		require.Less(b, s.heard, max(rounds, slots)+10, "stream %d", i)
 		if s.decodes {
 			l := s.likeness(b, f.codec)
-			require.Greater(b, l.Share(), 0.5, "stream %d: %v", i, l)
+			require.Greater(b, l.Share(), 0.4, "stream %d: %v", i, l)
 		}
 	}
 	require.LessOrEqual(b, gaps, heard/1000)
+	part = float64(heard) / float64(len(f.streams)*min(rounds, slots))
+	require.Greater(b, part, 0.8, "the machine is too busy")
+	return part
 }
 
 // likeness of what came back to what was said.
