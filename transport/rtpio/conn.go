@@ -61,7 +61,7 @@ func (c *conn) begin(now int64) error {
 	e := c.ep
 	m, err := rtpleg.New(rtpleg.Config{
 		Leg: e.leg, Speaker: e.speaker(c.remote), Codec: c.terms.codec, Receive: c.terms.receive, Send: c.terms.send,
-		Mute: c.terms.mute || !e.stream.Bidirectional, Deaf: c.terms.deaf, Jitter: e.server.cfg.Jitter, CNAME: e.server.name,
+		Mute: c.terms.mute || !e.stream.Bidirectional, Deaf: c.terms.deaf, Jitter: e.server.cfg.Jitter, Scratch: &c.loop.scratch, CNAME: e.server.name,
 	})
 	if err != nil {
 		return err

@@ -36,11 +36,12 @@ type loop struct {
 	tx      *outBatch
 
 	// Owned by the loop.
-	groups [groups]*group
-	port   *port // nil: none is shared
-	busy   int64 // when it last had something to do
-	packet rtpmedia.Packet
-	wire   []byte
+	groups  [groups]*group
+	port    *port // nil: none is shared
+	busy    int64 // when it last had something to do
+	packet  rtpmedia.Packet
+	wire    []byte
+	scratch rtpmedia.Scratch
 
 	// Guarded by mu.
 	mu       sync.Mutex
