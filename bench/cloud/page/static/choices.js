@@ -1,0 +1,101 @@
+// What one can do here: join a call that runs, call the bot, or be called.
+
+import { callName, shortID } from "./names.js";
+
+/**
+ * @typedef {object} Choice
+ * @property {string} id
+ * @property {"join" | "call" | "wait"} action
+ * @property {string} title
+ * @property {string} text
+ * @property {string} [call] to join
+ * @property {"acs" | "graph"} [cloud]
+ * @property {boolean} [lobby] one can wait in a lobby
+ */
+
+/** @type {Choice[]} */
+const ALWAYS = [
+  { id: "call-acs", action: "call", cloud: "acs", title: "Call the bot by Communication Services", text: "It rings by Event Grid’s IncomingCall." },
+  { id: "call-graph", action: "call", cloud: "graph", title: "Call the bot in Teams", text: "It rings by Microsoft Graph’s notification." },
+  { id: "wait", action: "wait", title: "Wait for the bot to call me", text: "Calls that the bot makes ring on this page." },
+];
+
+export class Choices {
+  /** @type {Map<string, {choice: Choice, label: HTMLElement, radio: HTMLInputElement, text: HTMLElement}>} */
+  #shown = new Map();
+  #touched = false;
+  #place;
+  #changed;
+
+  /** @param {HTMLElement} place @param {(choice: Choice) => void} changed */
+  constructor(place, changed) {
+    this.#place = place;
+    this.#changed = changed;
+    place.addEventListener("change", () => {
+      this.#touched = true;
+      changed(this.chosen);
+    });
+    this.show([]);
+  }
+
+  /** @returns {Choice} */
+  get chosen() {
+    for (const { choice, radio } of this.#shown.values()) if (radio.checked) return choice;
+    return ALWAYS[0];
+  }
+
+  /** @param {boolean} off */
+  disable(off) {
+    for (const { radio } of this.#shown.values()) radio.disabled = off;
+  }
+
+  /** @param {any[]} calls that run */
+  show(calls) {
+    const now = [...calls.filter((c) => c.state === "connected" && !c.ended).map(joining), ...ALWAYS];
+    const before = this.chosen.id;
+    for (const [id, { label }] of this.#shown) {
+      if (now.some((c) => c.id === id)) continue;
+      label.remove();
+      this.#shown.delete(id);
+    }
+    now.forEach((choice, i) => this.#put(choice, i));
+    const still = this.#shown.get(before);
+    // A call that runs is what most come for, unless they said otherwise.
+    const wanted = this.#touched && still ? still : this.#shown.get(now[0].id);
+    if (wanted) wanted.radio.checked = true;
+    this.#changed(this.chosen);
+  }
+
+  /** @param {Choice} choice @param {number} index */
+  #put(choice, index) {
+    const old = this.#shown.get(choice.id);
+    if (old) {
+      old.choice = choice;
+      if (old.text.textContent !== choice.text) old.text.textContent = choice.text;
+      return;
+    }
+    const label = document.createElement("label");
+    label.className = "choice";
+    const radio = document.createElement("input");
+    Object.assign(radio, { type: "radio", name: "choice", value: choice.id });
+    const title = document.createElement("strong");
+    title.textContent = choice.title;
+    const text = document.createElement("small");
+    text.textContent = choice.text;
+    label.append(radio, title, text);
+    this.#shown.set(choice.id, { choice, label, radio, text });
+    this.#place.insertBefore(label, this.#place.children[index] ?? null);
+  }
+}
+
+/** @param {any} call @returns {Choice} */
+function joining(call) {
+  const others = call.speakers?.length ?? 0;
+  const who = others === 0 ? "The bot is in it" : others === 1 ? "The bot is in it, and one other" : `The bot is in it, and ${others} others`;
+  const name = callName(call);
+  return {
+    id: `join-${call.id}`, action: "join", call: call.id, cloud: call.cloud,
+    title: `Join the ${name}`, text: `${who} · ${shortID(call.id)}`,
+    lobby: call.cloud === "graph" && call.kind !== "peer-to-peer",
+  };
+}

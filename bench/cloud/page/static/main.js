@@ -1,0 +1,199 @@
+// Wires the page: the form, the rings, and one call at a time.
+
+import { answering, decline, intoCall, takeCalls, toBot, watchAll } from "./api.js";
+import { Call } from "./call.js";
+import { CallView } from "./callview.js";
+import { Choices } from "./choices.js";
+import { callName, cloudName } from "./names.js";
+import { goneProblem, silentProblem } from "./problems.js";
+import { Rings } from "./rings.js";
+import { byID, hideProblem, say, showNotice, showProblem, showServer, showView } from "./view.js";
+import { closeMicrophone, openMicrophone } from "./webrtc.js";
+
+const NAME = "mixminus.name";
+/** How long the emulator may be gone before it is said, in ms. */
+const PATIENCE = 3000;
+const BUTTONS = { join: "Join", call: "Call the bot", wait: "Wait for a call" };
+
+/** @type {Call | undefined} */
+let call;
+let busy = false;
+let waiting = false;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let goneTimer;
+
+const choices = new Choices(byID("choices"), showChoice);
+const rings = new Rings(byID("rings"), (ring) => start(answering(ring.id, nameOf()), `Call by ${cloudName(ring.cloud)}`), attempt((ring) => decline(ring.id)));
+const view = new CallView({
+  admit: attempt((person) => call?.admit(person.pid)),
+  press: attempt((tone) => call?.press(tone)),
+  mute: attempt((on) => call?.mute(on)),
+  says: attempt((text) => call?.says(text)),
+  leave: () => call?.leave(),
+});
+
+/** Runs an act, and shows what went wrong. @template T @param {(arg: T) => unknown} act */
+function attempt(act) {
+  return async (/** @type {T} */ arg) => {
+    try {
+      await act(arg);
+    } catch (error) {
+      showProblem(error);
+    }
+  };
+}
+
+/** @param {import("./choices.js").Choice} choice */
+function showChoice(choice) {
+  byID("lobby-choice").hidden = !choice.lobby;
+  showGo(choice.action);
+}
+
+/** @param {"join" | "call" | "wait"} action */
+function showGo(action) {
+  byID("join-go").textContent = waiting ? "Stop waiting" : busy ? "One moment…" : BUTTONS[action];
+  byID("join-go").disabled = busy;
+}
+
+function nameOf() {
+  return byID("name").value.trim() || "Guest";
+}
+
+/** @returns {boolean} */
+function checkName() {
+  const field = byID("name");
+  const ok = field.value.trim() !== "";
+  byID("name-error").hidden = ok;
+  field.setAttribute("aria-invalid", String(!ok));
+  if (!ok) field.focus();
+  return ok;
+}
+
+async function submit() {
+  if (busy) return;
+  hideProblem();
+  if (waiting) {
+    await setWaiting(false);
+    return;
+  }
+  if (!checkName()) return;
+  const name = nameOf();
+  const choice = choices.chosen;
+  if (choice.action === "wait") await setWaiting(true);
+  else if (choice.action === "join") await start(intoCall(choice.call, name, choice.lobby && byID("lobby-wait").checked), callName(choice));
+  else await start(toBot(choice.cloud, name), `Call by ${cloudName(choice.cloud)}`);
+}
+
+/** @param {boolean} on */
+async function setWaiting(on) {
+  await takeCalls(on);
+  waiting = on;
+  choices.disable(on);
+  showChoice(choices.chosen);
+  showNotice(on ? "Waiting. Have your bot make a call: it rings here." : "");
+  if (on) say("Waiting for a call of the bot.");
+}
+
+/** @param {import("./api.js").Entrance} entrance @param {string} title */
+async function start(entrance, title) {
+  if (busy || call) return;
+  keepName();
+  hideProblem();
+  showNotice("");
+  setBusy(true);
+  let microphone;
+  try {
+    microphone = await openMicrophone();
+  } catch (error) {
+    showProblem(error);
+    return;
+  } finally {
+    setBusy(false);
+  }
+  await attend(entrance, title, microphone);
+}
+
+/** @param {import("./api.js").Entrance} entrance @param {string} title @param {MediaStream} microphone */
+async function attend(entrance, title, microphone) {
+  const mine = new Call(microphone, {
+    state: (live) => view.show(live, mine.pid),
+    levels: (levels) => view.levels(levels),
+    problem: (error) => showProblem(error),
+    silent: () => showProblem(silentProblem(), { label: "Play", act: () => mine.play() }),
+    up: showUp,
+    end: (why) => leaveView(microphone, why),
+  });
+  call = mine;
+  view.open(title, microphone);
+  showView("call", title);
+  try {
+    await mine.enter(entrance);
+  } catch (error) {
+    mine.leave();
+    showNotice("");
+    showProblem(error);
+  }
+}
+
+/** @param {MediaStream} microphone @param {string} why */
+function leaveView(microphone, why) {
+  const time = view.time;
+  call = undefined;
+  view.close();
+  closeMicrophone(microphone);
+  hideProblem();
+  showView("join", "Join a call");
+  const text = why || (time ? `You left after ${time}.` : "You left.");
+  showNotice(text);
+  say(text);
+}
+
+/** @param {boolean} on */
+function setBusy(on) {
+  busy = on;
+  showChoice(choices.chosen);
+}
+
+function keepName() {
+  try {
+    localStorage.setItem(NAME, byID("name").value.trim());
+  } catch {
+    // A browser that keeps nothing asks for the name again.
+  }
+}
+
+/** @param {boolean} up */
+function showUp(up) {
+  const gone = goneProblem();
+  if (up) {
+    clearTimeout(goneTimer);
+    goneTimer = undefined;
+    showServer(true);
+    hideProblem(gone.message);
+    return;
+  }
+  goneTimer ??= setTimeout(() => {
+    showServer(false);
+    showProblem(gone);
+  }, PATIENCE);
+}
+
+byID("join-form").addEventListener("submit", (/** @type {Event} */ event) => {
+  event.preventDefault();
+  attempt(submit)(undefined);
+});
+byID("name").addEventListener("input", () => {
+  if (byID("name").getAttribute("aria-invalid") === "true") checkName();
+});
+byID("problem-close").addEventListener("click", () => hideProblem());
+// Who closes the page leaves the call.
+addEventListener("pagehide", () => call?.leave());
+try {
+  byID("name").value = localStorage.getItem(NAME) ?? "";
+} catch {
+  // See keepName.
+}
+watchAll(({ calls, ringing }) => {
+  choices.show(calls);
+  rings.show(ringing);
+}, showUp);
