@@ -199,11 +199,16 @@ export class Feed {
 }
 
 /** Calls, and what rings. @param {(state: {calls: any[], ringing: Ring[]}) => void} onState @param {(up: boolean) => void} onUp */
-export const watchAll = (onState, onUp) => new Feed("/v1/live/events", { state: onState }, onUp);
+export const watchAll = (onState, onUp) =>
+  new Feed("/v1/live/events", { state: ({ calls, ringing }) => onState({ calls: calls ?? [], ringing: ringing ?? [] }) }, onUp);
+
+/** A call without the lists that are empty, as servers may write it. @param {Live} live @returns {Live} */
+const whole = (live) => ({ ...live, participants: live.participants ?? [], people: live.people ?? [], transcripts: live.transcripts ?? [] });
 
 /**
  * @param {string} call
  * @param {{state: (live: Live) => void, levels: (l: {levels: Record<string, number>}) => void, end: (live: Live) => void}} handlers
  * @param {(up: boolean) => void} onUp
  */
-export const watchCall = (call, handlers, onUp) => new Feed(path("calls", call, "live", "events"), handlers, onUp);
+export const watchCall = (call, { state, levels, end }, onUp) =>
+  new Feed(path("calls", call, "live", "events"), { state: (live) => state(whole(live)), levels, end: (live) => end(whole(live)) }, onUp);

@@ -126,7 +126,7 @@ export class CallView {
   #showMuted(muted) {
     this.#muted = muted;
     byID("mute").setAttribute("aria-pressed", String(muted));
-    setText(byID("mine-text"), muted ? "You are muted" : "Your microphone");
+    setText(byID("mine-text"), muted ? "Muted" : "Microphone");
   }
 
   #showPeople() {

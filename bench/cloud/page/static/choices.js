@@ -10,7 +10,7 @@ import { callName, shortID } from "./names.js";
  * @property {string} text
  * @property {string} [call] to join
  * @property {"acs" | "graph"} [cloud]
- * @property {boolean} [lobby] one can wait in a lobby
+ * @property {boolean} [lobby] it has one
  */
 
 /** @type {Choice[]} */
@@ -21,7 +21,7 @@ const ALWAYS = [
 ];
 
 export class Choices {
-  /** @type {Map<string, {choice: Choice, label: HTMLElement, radio: HTMLInputElement, text: HTMLElement}>} */
+  /** @type {Map<string, {choice: Choice, box: HTMLElement, radio: HTMLInputElement, text: HTMLElement, lobby?: HTMLInputElement}>} */
   #shown = new Map();
   #touched = false;
   #place;
@@ -44,6 +44,11 @@ export class Choices {
     return ALWAYS[0];
   }
 
+  /** Whether to wait in the lobby of the chosen call. */
+  get lobby() {
+    return this.#shown.get(this.chosen.id)?.lobby?.checked ?? false;
+  }
+
   /** @param {boolean} off */
   disable(off) {
     for (const { radio } of this.#shown.values()) radio.disabled = off;
@@ -53,9 +58,9 @@ export class Choices {
   show(calls) {
     const now = [...calls.filter((c) => c.state === "connected" && !c.ended).map(joining), ...ALWAYS];
     const before = this.chosen.id;
-    for (const [id, { label }] of this.#shown) {
+    for (const [id, { box }] of this.#shown) {
       if (now.some((c) => c.id === id)) continue;
-      label.remove();
+      box.remove();
       this.#shown.delete(id);
     }
     now.forEach((choice, i) => this.#put(choice, i));
@@ -74,18 +79,33 @@ export class Choices {
       if (old.text.textContent !== choice.text) old.text.textContent = choice.text;
       return;
     }
-    const label = document.createElement("label");
-    label.className = "choice";
-    const radio = document.createElement("input");
-    Object.assign(radio, { type: "radio", name: "choice", value: choice.id });
-    const title = document.createElement("strong");
-    title.textContent = choice.title;
-    const text = document.createElement("small");
-    text.textContent = choice.text;
-    label.append(radio, title, text);
-    this.#shown.set(choice.id, { choice, label, radio, text });
-    this.#place.insertBefore(label, this.#place.children[index] ?? null);
+    const box = element("div", "choice");
+    const radio = input("radio");
+    Object.assign(radio, { name: "choice", value: choice.id });
+    const text = element("small", "", choice.text);
+    const label = element("label");
+    label.append(radio, element("strong", "", choice.title), text);
+    box.append(label);
+    let lobby;
+    if (choice.lobby) {
+      lobby = input("checkbox");
+      const wait = element("label", "lobby-wait");
+      wait.append(lobby, element("span", "", "Wait in the lobby first"));
+      box.append(wait);
+    }
+    this.#shown.set(choice.id, { choice, box, radio, text, lobby });
+    this.#place.insertBefore(box, this.#place.children[index] ?? null);
   }
+}
+
+/** @param {string} tag @param {string} [kind] @param {string} [text] */
+function element(tag, kind = "", text = "") {
+  return Object.assign(document.createElement(tag), { className: kind, textContent: text });
+}
+
+/** @param {string} type */
+function input(type) {
+  return Object.assign(document.createElement("input"), { type });
 }
 
 /** @param {any} call @returns {Choice} */

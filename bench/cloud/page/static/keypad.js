@@ -31,9 +31,10 @@ export class Keypad {
       button.type = "button";
       button.className = "key";
       button.dataset.tone = tone;
-      button.setAttribute("aria-label", SPOKEN[tone] ?? tone);
+      if (SPOKEN[tone]) button.setAttribute("aria-label", SPOKEN[tone]);
       const small = document.createElement("small");
       small.textContent = letters;
+      small.setAttribute("aria-hidden", "true");
       button.append(tone, small);
       button.addEventListener("click", () => this.press(tone));
       this.#buttons.set(tone, button);

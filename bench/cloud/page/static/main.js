@@ -44,13 +44,7 @@ function attempt(act) {
 }
 
 /** @param {import("./choices.js").Choice} choice */
-function showChoice(choice) {
-  byID("lobby-choice").hidden = !choice.lobby;
-  showGo(choice.action);
-}
-
-/** @param {"join" | "call" | "wait"} action */
-function showGo(action) {
+function showChoice({ action }) {
   byID("join-go").textContent = waiting ? "Stop waiting" : busy ? "One moment…" : BUTTONS[action];
   byID("join-go").disabled = busy;
 }
@@ -80,7 +74,7 @@ async function submit() {
   const name = nameOf();
   const choice = choices.chosen;
   if (choice.action === "wait") await setWaiting(true);
-  else if (choice.action === "join") await start(intoCall(choice.call, name, choice.lobby && byID("lobby-wait").checked), callName(choice));
+  else if (choice.action === "join") await start(intoCall(choice.call, name, choices.lobby), callName(choice));
   else await start(toBot(choice.cloud, name), `Call by ${cloudName(choice.cloud)}`);
 }
 

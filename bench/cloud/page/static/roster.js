@@ -106,6 +106,7 @@ export class PeopleList {
 
 /** @param {string} name */
 function initials(name) {
+  if (/^\+?\d+$/.test(name)) return name.slice(-2); // a telephone's
   const words = name.trim().split(/[\s._-]+/).filter(Boolean);
   const letters = words.length > 1 ? [words[0], words[words.length - 1]] : words;
   return letters.map((w) => [...w][0].toUpperCase()).join("") || "?";

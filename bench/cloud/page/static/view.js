@@ -53,6 +53,7 @@ export function showProblem(error, help) {
     help?.act();
   };
   byID("problem").hidden = false;
+  byID("problem").scrollIntoView({ block: "nearest" });
 }
 
 /** @param {string} [title] only if it is this one that is shown */
