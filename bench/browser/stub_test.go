@@ -89,9 +89,18 @@ func (s *stub) refuse(status int, why string) {
 
 // show tells whoever watches how the call is now.
 func (s *stub) show(live object) {
+	s.tell(func() { s.live = live })
+}
+
+// ring tells whoever watches what rings.
+func (s *stub) ring(rings ...object) {
+	s.tell(func() { s.all = object{"calls": s.all["calls"], "ringing": rings} })
+}
+
+func (s *stub) tell(change func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.live = live
+	change()
 	close(s.bell)
 	s.bell = make(chan struct{})
 }

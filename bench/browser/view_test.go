@@ -75,6 +75,41 @@ func TestCallEnds(t *testing.T) {
 	b.requireClean(s.URL)
 }
 
+// TestPageIsCalled: who waits for a call of the bot is rung, and answers.
+func TestPageIsCalled(t *testing.T) {
+	s := newStub(t, nil, nil)
+	s.show(aCall())
+	b := openTab(t, s.URL, "")
+	b.write("#name", "Jane Doe")
+	b.choose("Wait for the bot to call me")
+	b.click("#join-go")
+	b.awaitText("#notice", "Waiting. Have your bot make a call")
+	b.awaitText("#join-go", "Stop waiting")
+	s.ring(aRing)
+	b.awaitText("#rings", "By Communication Services, for +14255550100")
+	b.awaitSaid("The bot is calling.")
+	b.picture("ring")
+	b.click("#rings .plain")
+	require.Eventually(t, func() bool { return len(s.requests()) == 2 }, patience, patience/300)
+	s.ring()
+	b.await("it does not ring any more", `!document.querySelector("#rings").children.length`)
+	s.ring(aRing)
+	b.click("#rings .main")
+	b.await("the call is shown", connected)
+	b.click("#leave")
+	b.awaitText("#join-go", "Stop waiting")
+	b.click("#join-go")
+	b.awaitText("#join-go", "Wait for a call")
+	require.Equal(t, []string{
+		`PUT /v1/callee {"person":true}`,
+		"DELETE /v1/ringing/ring-1",
+		"POST /v1/ringing/ring-1?name=Jane+Doe",
+		"DELETE /v1/calls/call-1/people/me-1",
+		`PUT /v1/callee {"script":"one-callee"}`,
+	}, s.requests())
+	b.requireClean(s.URL)
+}
+
 func TestClosedPageLeaves(t *testing.T) {
 	s, b := inCall(t)
 	b.do(chromedp.Navigate("about:blank"))

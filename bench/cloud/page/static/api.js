@@ -160,7 +160,9 @@ const AGAIN = 1500;
 
 /** A stream of events that comes back when the emulator does. */
 export class Feed {
+  /** @type {EventSource} */
   #source;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   #closed = false;
 
@@ -173,22 +175,23 @@ export class Feed {
     this.address = address;
     this.handlers = handlers;
     this.onUp = onUp;
-    this.#open();
+    this.#source = this.#open();
   }
 
   #open() {
-    this.#source = new EventSource(this.address);
-    this.#source.addEventListener("open", () => this.onUp(true));
-    this.#source.addEventListener("error", () => {
+    const source = new EventSource(this.address);
+    source.addEventListener("open", () => this.onUp(true));
+    source.addEventListener("error", () => {
       if (this.#closed) return;
       this.onUp(false);
       // Where there is no answer the browser tries again; where there is a
       // wrong one it does not.
-      if (this.#source.readyState === EventSource.CLOSED) this.#timer = setTimeout(() => this.#open(), AGAIN);
+      if (source.readyState === EventSource.CLOSED) this.#timer = setTimeout(() => (this.#source = this.#open()), AGAIN);
     });
     for (const [event, handle] of Object.entries(this.handlers)) {
-      this.#source.addEventListener(event, (message) => handle(JSON.parse(message.data)));
+      source.addEventListener(event, (/** @type {MessageEvent} */ message) => handle(JSON.parse(message.data)));
     }
+    return source;
   }
 
   close() {

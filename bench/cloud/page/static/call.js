@@ -19,6 +19,7 @@ export class Call {
   /** @type {Me | undefined} */
   #me;
   #line;
+  /** @type {import("./api.js").Feed | undefined} */
   #feed;
   #listener;
   #up = true;

@@ -10,7 +10,7 @@ import { byID, say, setText } from "./view.js";
 /** @typedef {import("./api.js").Live} Live */
 /** @typedef {import("./roster.js").Person} Person */
 
-/** What the own state is called, and which colour it has. */
+/** What the own state is called, and which colour it has. @type {Record<string, string[]>} */
 const STATES = {
   connecting: ["Connecting…", "busy"],
   calling: ["Calling the bot…", "busy"],
@@ -101,7 +101,7 @@ export class CallView {
     setText(byID("call-title"), callName(live));
     document.title = `${callName(live)} · mixminus`;
     const mine = live.people.find((p) => p.pid === pid);
-    const [text, kind] = STATES[mine?.state] ?? STATES.connecting;
+    const [text, kind] = STATES[mine?.state ?? "connecting"] ?? STATES.connecting;
     this.state(text, kind);
     const inside = mine?.state === "in";
     if (inside && !this.#since) {

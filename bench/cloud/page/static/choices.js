@@ -1,5 +1,6 @@
 // What one can do here: join a call that runs, call the bot, or be called.
 
+import { intoCall, toBot } from "./api.js";
 import { callName, shortID } from "./names.js";
 
 /**
@@ -8,16 +9,16 @@ import { callName, shortID } from "./names.js";
  * @property {"join" | "call" | "wait"} action
  * @property {string} title
  * @property {string} text
- * @property {string} [call] to join
- * @property {"acs" | "graph"} [cloud]
  * @property {boolean} [lobby] it has one
+ * @property {string} heading of the call, until more is known
+ * @property {(name: string, lobby: boolean) => import("./api.js").Entrance} [entrance] none: wait to be called
  */
 
 /** @type {Choice[]} */
 const ALWAYS = [
-  { id: "call-acs", action: "call", cloud: "acs", title: "Call the bot by Communication Services", text: "It rings by Event Grid’s IncomingCall." },
-  { id: "call-graph", action: "call", cloud: "graph", title: "Call the bot in Teams", text: "It rings by Microsoft Graph’s notification." },
-  { id: "wait", action: "wait", title: "Wait for the bot to call me", text: "Calls that the bot makes ring on this page." },
+  { id: "call-acs", action: "call", heading: "Communication Services call", title: "Call the bot by Communication Services", text: "It rings by Event Grid’s IncomingCall.", entrance: (name) => toBot("acs", name) },
+  { id: "call-graph", action: "call", heading: "Teams call", title: "Call the bot in Teams", text: "It rings by Microsoft Graph’s notification.", entrance: (name) => toBot("graph", name) },
+  { id: "wait", action: "wait", heading: "", title: "Wait for the bot to call me", text: "Calls that the bot makes ring on this page." },
 ];
 
 export class Choices {
@@ -114,8 +115,8 @@ function joining(call) {
   const who = others === 0 ? "The bot is in it" : others === 1 ? "The bot is in it, and one other" : `The bot is in it, and ${others} others`;
   const name = callName(call);
   return {
-    id: `join-${call.id}`, action: "join", call: call.id, cloud: call.cloud,
-    title: `Join the ${name}`, text: `${who} · ${shortID(call.id)}`,
+    id: `join-${call.id}`, action: "join", heading: name, title: `Join the ${name}`, text: `${who} · ${shortID(call.id)}`,
     lobby: call.cloud === "graph" && call.kind !== "peer-to-peer",
+    entrance: (name, lobby) => intoCall(call.id, name, lobby),
   };
 }

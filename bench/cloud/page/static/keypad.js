@@ -6,6 +6,7 @@ const KEYS = [
   ["7", "PQRS"], ["8", "TUV"], ["9", "WXYZ"],
   ["*", ""], ["0", "+"], ["#", ""],
 ];
+/** @type {Record<string, string>} */
 const SPOKEN = { "*": "star", "#": "hash" };
 const SHOWN = 18; // of the keys that were pressed
 

@@ -1,10 +1,10 @@
 // Wires the page: the form, the rings, and one call at a time.
 
-import { answering, decline, intoCall, takeCalls, toBot, watchAll } from "./api.js";
+import { answering, decline, takeCalls, watchAll } from "./api.js";
 import { Call } from "./call.js";
 import { CallView } from "./callview.js";
 import { Choices } from "./choices.js";
-import { callName, cloudName } from "./names.js";
+import { callName } from "./names.js";
 import { goneProblem, silentProblem } from "./problems.js";
 import { Rings } from "./rings.js";
 import { byID, hideProblem, say, showNotice, showProblem, showServer, showView } from "./view.js";
@@ -23,7 +23,7 @@ let waiting = false;
 let goneTimer;
 
 const choices = new Choices(byID("choices"), showChoice);
-const rings = new Rings(byID("rings"), (ring) => start(answering(ring.id, nameOf()), `Call by ${cloudName(ring.cloud)}`), attempt((ring) => decline(ring.id)));
+const rings = new Rings(byID("rings"), (ring) => start(answering(ring.id, nameOf()), callName(ring)), attempt((ring) => decline(ring.id)));
 const view = new CallView({
   admit: attempt((person) => call?.admit(person.pid)),
   press: attempt((tone) => call?.press(tone)),
@@ -73,9 +73,8 @@ async function submit() {
   if (!checkName()) return;
   const name = nameOf();
   const choice = choices.chosen;
-  if (choice.action === "wait") await setWaiting(true);
-  else if (choice.action === "join") await start(intoCall(choice.call, name, choices.lobby), callName(choice));
-  else await start(toBot(choice.cloud, name), `Call by ${cloudName(choice.cloud)}`);
+  if (choice.entrance) await start(choice.entrance(name, choices.lobby), choice.heading);
+  else await setWaiting(true);
 }
 
 /** @param {boolean} on */
@@ -92,6 +91,7 @@ async function setWaiting(on) {
 async function start(entrance, title) {
   if (busy || call) return;
   keepName();
+  rings.hush();
   hideProblem();
   showNotice("");
   setBusy(true);

@@ -16,7 +16,7 @@ export class ProblemError extends Error {
   }
 }
 
-/** The microphone, by the name of the DOMException. */
+/** The microphone, by the name of the DOMException. @type {Record<string, string[]>} */
 const MICROPHONE = {
   NotAllowedError: ["The microphone is blocked", "Allow the microphone for this page: by the icon beside the address, or in the system's privacy settings. Then join again."],
   NotFoundError: ["No microphone found", "Plug in a microphone or headset, and choose it in the system's sound settings. Then join again."],

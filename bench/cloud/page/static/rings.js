@@ -1,5 +1,6 @@
 // Cards of calls that ring for a person.
 
+import { Bell } from "./bell.js";
 import { cloudName, shortID } from "./names.js";
 import { say } from "./view.js";
 
@@ -8,6 +9,7 @@ import { say } from "./view.js";
 export class Rings {
   /** @type {Map<string, HTMLElement>} */
   #cards = new Map();
+  #bell = new Bell();
   #place;
   #answer;
   #decline;
@@ -33,6 +35,12 @@ export class Rings {
       this.#place.append(card);
       say("The bot is calling.");
     }
+    this.#bell.ring(rings.length > 0 && this.#place.checkVisibility());
+  }
+
+  /** No sound before the next ring. */
+  hush() {
+    this.#bell.ring(false);
   }
 
   /** @param {Ring} ring */

@@ -1,6 +1,7 @@
 // Who is in the call, who talks, and who waits in the lobby.
 
 import { paint, Talk } from "./meter.js";
+import { setText } from "./view.js";
 
 /**
  * @typedef {object} Person
@@ -65,7 +66,7 @@ class Row {
     const kind = KINDS[person.kind];
     setText(this.#doing, talking ? "Talking" : [kind, person.lobby && "wants to join", person.hold && "on hold", person.muted && "muted"].filter(Boolean).join(" · "));
     this.element.dataset.talking = String(talking);
-    if (!this.#bar) return;
+    if (!this.#level || !this.#bar) return;
     this.#level.dataset.muted = String(person.muted);
     paint(this.#bar, person.muted ? -Infinity : person.level);
   }
@@ -130,9 +131,4 @@ function element(tag, name) {
   const e = document.createElement(tag);
   if (name) e.className = name;
   return e;
-}
-
-/** Does not touch what is so already: screen readers hear of changes. */
-function setText(e, text) {
-  if (e.textContent !== text) e.textContent = text;
 }

@@ -32,6 +32,7 @@ export class Line {
   #peer = new RTCPeerConnection();
   #audio = new Audio();
   #track;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
   #broken;
   #closed = false;
 
