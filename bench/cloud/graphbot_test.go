@@ -41,6 +41,8 @@ type graphBot struct {
 	refuse   int                                      // status of the upgrade
 	onSocket func(*socket)
 	files    map[string][]byte // by path
+	whip     http.HandlerFunc
+	sessions map[string]func(*http.Request) // of WHIP: what a DELETE does
 }
 
 // note is one item of commsNotifications as the bot got it.
@@ -87,6 +89,7 @@ func startGraphBot(t *testing.T, srv *Server, secure bool) *graphBot {
 	t.Helper()
 	b := &graphBot{
 		t: t, srv: srv, notes: make(chan note, 1024), rings: make(chan note, 64), sockets: make(chan *socket, 16), files: map[string][]byte{},
+		sessions: map[string]func(*http.Request){},
 	}
 	b.http = httptest.NewUnstartedServer(http.HandlerFunc(b.serve))
 	if secure {
@@ -121,11 +124,17 @@ func quietScript(n int) Script { return Script{HangUp: Never, Speakers: make([]S
 
 func (b *graphBot) serve(w http.ResponseWriter, r *http.Request) {
 	b.mu.Lock()
-	respond, file := b.respond, b.files[r.URL.Path]
+	respond, file, whip, session := b.respond, b.files[r.URL.Path], b.whip, b.sessions[r.URL.Path]
 	b.mu.Unlock()
 	switch {
 	case r.URL.Path == "/media":
 		b.serveMedia(w, r)
+		return
+	case r.URL.Path == "/whip":
+		whip(w, r)
+		return
+	case session != nil:
+		session(r)
 		return
 	case file != nil:
 		_, _ = w.Write(file)

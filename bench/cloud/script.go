@@ -46,6 +46,9 @@ type Script struct {
 	// says, negative means all.
 	Dominant int     `json:"dominant,omitempty"`
 	Faults   []Fault `json:"faults,omitempty"`
+	// MediaCodec is what is spoken with a bot over WebRTC: opus, G722, PCMU or
+	// PCMA; empty means what the Server says.
+	MediaCodec string `json:"media_codec,omitempty"`
 }
 
 // Speaker is one voice of a script.
@@ -196,6 +199,9 @@ func (s Script) Validate() error {
 	}
 	if s.HangUp < Never || s.HangUp > maxSlot {
 		return fmt.Errorf("cloud: script: hang_up: slot %d: want -1 to %d", s.HangUp, maxSlot)
+	}
+	if err := checkMediaCodec(s.MediaCodec); err != nil {
+		return fmt.Errorf("cloud: script: %w", err)
 	}
 	ids := map[string]int{}
 	for i, sp := range s.Speakers {

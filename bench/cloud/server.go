@@ -88,6 +88,9 @@ type Server struct {
 	// carries at most, by their loudness; 0 means 4, as the cloud, and negative
 	// all. Script.Dominant overrides it.
 	Dominant int
+	// MediaCodec is what is spoken with bots over WebRTC: opus, G722, PCMU or
+	// PCMA; empty means G722. Script.MediaCodec overrides it.
+	MediaCodec string
 	// PageLength is how many participants a page of their list has; 0 means
 	// 100.
 	PageLength int
@@ -260,6 +263,9 @@ func (s *Server) configure() error {
 	}
 	if s.Speed < 0 || s.MaxCalls < 0 || s.RingTimeout < 0 || s.PageLength < 0 {
 		return fmt.Errorf("cloud: negative setting: Speed %v, MaxCalls %d, RingTimeout %v", s.Speed, s.MaxCalls, s.RingTimeout)
+	}
+	if err := checkMediaCodec(s.MediaCodec); err != nil {
+		return fmt.Errorf("cloud: %w", err)
 	}
 	s.audience = s.ResourceID
 	if s.audience == "" {
