@@ -109,13 +109,20 @@ async function start(entrance, title) {
 
 /** @param {import("./api.js").Entrance} entrance @param {string} title @param {MediaStream} microphone */
 async function attend(entrance, title, microphone) {
+  let failed = false;
   const mine = new Call(microphone, {
     state: (live) => view.show(live, mine.pid),
     levels: (levels) => view.levels(levels),
     problem: (error) => showProblem(error),
     silent: () => showProblem(silentProblem(), { label: "Play", act: () => mine.play() }),
     up: showUp,
-    end: (why) => leaveView(microphone, why),
+    end: (why) => {
+      const text = why || (view.time ? `You left after ${view.time}.` : "You left.");
+      leaveView(microphone);
+      if (failed) return; // which is shown as what it is
+      showNotice(text);
+      say(text);
+    },
   });
   call = mine;
   view.open(title, microphone);
@@ -123,23 +130,19 @@ async function attend(entrance, title, microphone) {
   try {
     await mine.enter(entrance);
   } catch (error) {
+    failed = true;
     mine.leave();
-    showNotice("");
     showProblem(error);
   }
 }
 
-/** @param {MediaStream} microphone @param {string} why */
-function leaveView(microphone, why) {
-  const time = view.time;
+/** @param {MediaStream} microphone */
+function leaveView(microphone) {
   call = undefined;
   view.close();
   closeMicrophone(microphone);
   hideProblem();
   showView("join", "Join a call");
-  const text = why || (time ? `You left after ${time}.` : "You left.");
-  showNotice(text);
-  say(text);
 }
 
 /** @param {boolean} on */
