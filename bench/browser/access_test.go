@@ -150,7 +150,7 @@ func TestFormByKeyboard(t *testing.T) {
 	b := openTab(t, s.URL, "")
 	b.awaitText("#rings", "The bot is calling")
 	b.requireNamed()
-	require.Equal(t, []string{"Answer", "Decline", "name", "join-" + aMeeting["id"].(string), "on", "join-go"}, b.tabThrough(20))
+	require.Equal(t, []string{"Answer", "Decline", "name", "join-" + aMeeting["id"].(string), "on", "clean", "join-go"}, b.tabThrough(20))
 	b.do(chromedp.Focus(chromedp.CSS("#name")))
 	b.press("Ann" + kb.Tab + kb.ArrowDown)
 	require.Equal(t, "Call the bot", eval[string](b, `document.getElementById("join-go").textContent`))

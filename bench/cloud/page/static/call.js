@@ -84,10 +84,10 @@ export class Call {
   }
 
   leave() {
-    const me = this.#me;
-    this.#end("");
-    // Who is out already, or whose emulator is gone, has left.
-    me?.leave().catch(() => {});
+    // Said first: who only hangs up has left by themselves. Who is out already,
+    // or whose emulator is gone, has left too.
+    const said = this.#me?.leave().catch(() => {});
+    this.#end("", said);
   }
 
   /** @param {Live} live */
@@ -111,12 +111,14 @@ export class Call {
     }
   }
 
-  /** @param {string} why */
-  #end(why) {
+  /** @param {string} why @param {Promise<unknown>} [said] when the media may end */
+  #end(why, said) {
     if (this.#over) return;
     this.#over = true;
     this.#feed?.close();
-    this.#line.close();
+    this.#line.silence();
+    if (said) said.then(() => this.#line.close());
+    else this.#line.close();
     this.#listener.end(why);
   }
 }

@@ -97,7 +97,7 @@ async function start(entrance, title) {
   setBusy(true);
   let microphone;
   try {
-    microphone = await openMicrophone();
+    microphone = await openMicrophone(byID("clean").checked);
   } catch (error) {
     showProblem(error);
     return;

@@ -47,8 +47,9 @@ export function peopleOf(live, mine) {
       muted: p.muted, hold: false, level: -100, lobby: p.state === "lobby",
     });
   }
-  if (live.bot_in_lobby && !known.has("bot")) {
-    all.push({ id: "bot", participant: "", pid: "", name: "Bot", kind: "bot", muted: false, hold: false, level: -100, lobby: true });
+  // A call of two has no roster, and the bot is in it all the same.
+  if ((live.bot_in_lobby || live.state === "connected") && !known.has("bot")) {
+    all.push({ id: "bot", participant: "", pid: "", name: "Bot", kind: "bot", muted: false, hold: false, level: -100, lobby: live.bot_in_lobby });
   }
   const order = ["me", "bot", "person", "voice"];
   all.sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind));

@@ -16,7 +16,7 @@ import { setText } from "./view.js";
  * @property {number} level dBFS
  */
 
-const KINDS = { me: "You", bot: "Bot", person: "In a browser", voice: "Emulated" };
+const KINDS = { me: "You", bot: "Your bot", person: "In a browser", voice: "Emulated" };
 
 /** A robot's head, for the one who has no initials. */
 const BOT = ["M5 9.500h14v9H5zM12 9.500V6", "M9.200 13.200v1.600M14.800 13.200v1.600M2.500 13v3M21.500 13v3", "M12 4.200v.2"];
@@ -64,7 +64,8 @@ class Row {
     setText(this.#name, person.name);
     const talking = !person.muted && this.#talk.hears(person.level);
     const kind = KINDS[person.kind];
-    setText(this.#doing, talking ? "Talking" : [kind, person.lobby && "wants to join", person.hold && "on hold", person.muted && "muted"].filter(Boolean).join(" · "));
+    const does = [kind, person.lobby && "wants to join", person.hold && "on hold", person.muted && "muted", talking && "talking"];
+    setText(this.#doing, does.filter(Boolean).join(" · "));
     this.element.dataset.talking = String(talking);
     if (!this.#level || !this.#bar) return;
     this.#level.dataset.muted = String(person.muted);

@@ -10,12 +10,15 @@ const PATIENCE = 8000;
 const TONE = 120;
 const PAUSE = 80;
 
-/** @returns {Promise<MediaStream>} */
-export async function openMicrophone() {
+/**
+ * @param {boolean} clean the browser works on the voice, as it does in meetings
+ * @returns {Promise<MediaStream>}
+ */
+export async function openMicrophone(clean) {
   if (!navigator.mediaDevices?.getUserMedia) throw insecureProblem();
   try {
     return await navigator.mediaDevices.getUserMedia({
-      audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true },
+      audio: { echoCancellation: clean, noiseSuppression: clean, autoGainControl: clean },
     });
   } catch (error) {
     throw microphoneProblem(error);
@@ -88,11 +91,16 @@ export class Line {
     }
   }
 
-  close() {
+  /** Nothing is said or heard any more; the connection stands. */
+  silence() {
     this.#closed = true;
     clearTimeout(this.#broken);
-    this.#peer.close();
     this.#audio.srcObject = null;
+  }
+
+  close() {
+    this.silence();
+    this.#peer.close();
   }
 
   /** @param {MediaStream} stream */
