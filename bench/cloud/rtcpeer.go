@@ -83,8 +83,9 @@ type rtcSettings struct {
 	mux          ice.UDPMux
 	codecs       []webrtc.RTPCodecParameters
 	quiet, after time.Duration // until disconnected, and until gone from then on
-	// packet gets what comes, each with the track's payload types; up and down
-	// are called at most once each. None may block.
+	// track returns what a track's packets are given to. up is called when the
+	// connection stands, and down when it is lost by the other side's doing:
+	// at most once each. None may block.
 	track func(*rtpIn) func(*rtp.Packet)
 	up    func()
 	down  func(error)
@@ -158,13 +159,17 @@ func (p *rtcPeer) turned(state webrtc.PeerConnectionState) {
 
 // lose notes that the connection is over; the first reason counts.
 func (p *rtcPeer) lose(why error) {
+	first := false
 	p.once.down.Do(func() {
+		first = true
 		p.mu.Lock()
 		p.why = why
 		p.mu.Unlock()
 		close(p.gone)
-		p.set.down(why)
 	})
+	if first && why != errHungUp {
+		p.set.down(why)
+	}
 }
 
 func (p *rtcPeer) reason() error {

@@ -85,6 +85,8 @@ type Speaker struct {
 	Silence Silence `json:"silence,omitempty"`
 	// Keys are the DTMF keys that the speaker presses.
 	Keys []Key `json:"keys,omitempty"`
+	// mic is what a person says, who has no clip.
+	mic *mic
 	// Says is the speaker's speech in words, for recognition and
 	// transcription: the emulator understands no audio.
 	Says []Phrase `json:"says,omitempty"`

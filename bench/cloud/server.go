@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -105,7 +106,17 @@ type Server struct {
 	// Logger gets what happens to calls, never frames; nil means silent.
 	Logger *slog.Logger
 
+	// UDPAddr is the one UDP port of all people who take part by WebRTC; empty
+	// means a free port of 127.0.0.1.
+	UDPAddr string
+	// MaxPeople bounds them; 0 means 32.
+	MaxPeople int
+	// Page is shown at the admin address: it gets every GET outside of /v1/.
+	Page http.Handler
+
 	signer *rsa.PrivateKey // tests share one
+	// Shorter in tests; 0 means rtcLost and halfOpenLimit.
+	personLost, halfOpen time.Duration
 
 	// Static after Start.
 	log      *slog.Logger
@@ -126,6 +137,8 @@ type Server struct {
 	wg      sync.WaitGroup
 	repeats repeats
 	changes changes
+	people  people
+	streams atomic.Int64 // of server-sent events
 
 	mu            sync.Mutex
 	state         serverState
@@ -261,7 +274,7 @@ func (s *Server) configure() error {
 	if s.key, err = base64.StdEncoding.DecodeString(key); err != nil || len(s.key) == 0 {
 		return fmt.Errorf("cloud: Key of %d characters is not base64", len(key))
 	}
-	if s.Speed < 0 || s.MaxCalls < 0 || s.RingTimeout < 0 || s.PageLength < 0 {
+	if s.Speed < 0 || s.MaxCalls < 0 || s.RingTimeout < 0 || s.PageLength < 0 || s.MaxPeople < 0 {
 		return fmt.Errorf("cloud: negative setting: Speed %v, MaxCalls %d, RingTimeout %v", s.Speed, s.MaxCalls, s.RingTimeout)
 	}
 	if err := checkMediaCodec(s.MediaCodec); err != nil {

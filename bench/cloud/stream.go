@@ -166,10 +166,12 @@ func (s *stream) step(slot int) bool {
 	}
 	for _, k := range presses {
 		c.side.pressed(k.tone)
+		c.notePress(slot, k)
 	}
 	s.press(slot, presses)
 	s.send(slot, s.compose(slot, lines, faults))
 	s.mark(slot)
+	c.feedGuests(slot, lines)
 	if w, ok := c.side.(slotWatcher); ok {
 		w.played(moment{slot: slot, lines: lines, keys: presses, stream: s})
 	}

@@ -113,7 +113,7 @@ func (w *whipConn) dial(ctx context.Context) error {
 	case <-w.peer.gone:
 		return &dialError{err: w.peer.reason()}
 	case <-ctx.Done():
-		return &dialError{err: fmt.Errorf("WebRTC did not connect: %w", ctx.Err())}
+		return &dialError{err: fmt.Errorf("not connected: %w", ctx.Err())}
 	}
 	if w.out = w.peer.out.sender(); w.out == nil {
 		return &dialError{err: errors.New("answer: no codec of the offer is taken")}
@@ -142,7 +142,7 @@ func (w *whipConn) post(ctx context.Context, offer string) (answer string, err e
 	w.unmixed = strings.EqualFold(resp.Header.Get(channelsHeader), "unmixed")
 	if location := resp.Header.Get("Location"); location != "" {
 		if w.session, err = elsewhere(base, location); err != nil {
-			return "", &dialError{err: fmt.Errorf("Location: %w", err)}
+			return "", &dialError{err: fmt.Errorf("header Location: %w", err)}
 		}
 	}
 	return string(text), nil

@@ -58,6 +58,8 @@ same at the https addresses, certified by the authority in the CA file.`,
 	fl.Float64Var(&e.Speed, "speed", 1, "how many times faster protocol timers run (ringing, keep-alive, subscriptions); never audio or tokens")
 	fl.StringVar(&e.RecordingDir, "recordings", "", "folder, which must be there, for what bots have the cloud record (default: in memory)")
 	fl.IntVar(&e.Dominant, "dominant", 0, "how many speakers an unmixed stream of ACS carries at most, the loudest ones; 0 means 4, as the cloud, negative all")
+	fl.StringVar(&e.MediaCodec, "media-codec", "", "what is spoken with bots over WebRTC: opus, G722, PCMU or PCMA (default: G722)")
+	fl.StringVar(&e.UDPAddr, "udp", "", "the one UDP address of people who take part by WebRTC (default: a free port of 127.0.0.1)")
 	fl.BoolVar(&e.Insecure, "insecure", false, "accept http callbacks and ws media, which the cloud does not")
 	fl.BoolVar(&asJSON, "json", false, `print the addresses and ids below as one line of JSON when ready`)
 	cmd.AddCommand(ringCommand())
