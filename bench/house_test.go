@@ -84,6 +84,7 @@ var rooms = []room{
 	{"bench/netem", "", "an impaired network is arithmetic on packets"},
 	{"bench/netem/proxy", "bench/netem", "a proxy puts the network between two sockets and knows no packet"},
 	{"bench/cloud", "codec/... engine/pcm bench/signal/... bench/netem", "the emulator is written against the documents"},
+	{"bench/cloud/page", "", "the page speaks to the emulator by HTTP, as anybody's would"},
 	{"bench/phone", "codec/... engine/pcm bench/signal/... bench/netem", "a phone that shares our RTP proves only that we agree with ourselves"},
 	{"bench/load", "codec/... bench/signal/... bench/netem bench/cloud", "load is the other side of the wire"},
 	{"bench/peers/...", "codec/... engine/pcm bench/...", "a peer is what a user would write or pick instead"},

@@ -74,7 +74,7 @@ func (c *Call) watch() liveCall {
 		l.Transport, l.Media = told.Transport, map[bool]string{true: "mixed", false: "unmixed"}[m.mixed]
 	}
 	guests := slices.Clone(c.guests)
-	for _, r := range c.side.rows() {
+	for _, r := range c.withBot(c.side.rows()) {
 		r.Level = c.level(&r)
 		for _, p := range guests {
 			if p.actor == r.speaker {
@@ -89,6 +89,15 @@ func (c *Call) watch() liveCall {
 		l.People = append(l.People, p.view())
 	}
 	return l
+}
+
+// withBot adds the bot where no roster has it: in a call of two, and where the
+// bot called under no name. Called with Call.mu held.
+func (c *Call) withBot(rows []liveRow) []liveRow {
+	if c.state != stateConnected || slices.ContainsFunc(rows, func(r liveRow) bool { return r.Bot }) {
+		return rows
+	}
+	return append(rows, liveRow{ID: "bot", Bot: true, speaker: -1})
 }
 
 // level is how loud somebody is of late, who is heard. Called with Call.mu

@@ -204,6 +204,11 @@ func TestPersonAtGraph(t *testing.T) {
 	require.True(t, g.live().Participants[0].Muted)
 	s.say(signal.Speech(signal.June)[:50*320])
 	require.Eventually(t, func() bool { return signal.Level(g.ear()) > -60 }, deadline, 20*time.Millisecond)
+	// No roster has the bot of a call of two; who watches sees it all the same.
+	require.Eventually(t, func() bool {
+		bot := g.live().Participants[1]
+		return bot.Bot && bot.ID == "bot" && bot.Level > -60
+	}, deadline, time.Millisecond)
 	require.Equal(t, 204, g.ask("DELETE", "", ""))
 	require.Equal(t, graphOtherLeft, wait(t, call).Result)
 	b.expect("terminating", "terminated")
