@@ -121,7 +121,8 @@ func (g *Generator) addCPU(cpu time.Duration, span, frames int64) {
 // ServerUse is what the server's processes used while it was measured.
 type ServerUse struct {
 	Cores float64 `json:"cores"`
-	// CPUPerFrame is µs of CPU, user and system, for each frame that was sent.
+	// CPUPerFrame is µs of CPU, user and system, for each frame that
+	// it sent back meanwhile; with EchoNone, that was sent to it.
 	CPUPerFrame float64 `json:"cpu_us_per_frame"`
 	RSSIdle     int64   `json:"rss_idle_bytes"` // before the first call
 	RSS         int64   `json:"rss_bytes"`      // at the end of the measurement
@@ -130,13 +131,12 @@ type ServerUse struct {
 	Error       string  `json:"error,omitempty"`
 }
 
-func serverUse(idle, before, after usage, span int64, rep *Report, peak int64) *ServerUse {
+func serverUse(idle, before, after usage, span, frames int64) *ServerUse {
 	cpu := after.cpu - before.cpu
 	return &ServerUse{
 		Cores:       round3(float64(cpu) / float64(max(1, span))),
-		CPUPerFrame: round3(float64(cpu.Microseconds()) / float64(max(1, rep.Frames.Sent))),
-		RSSIdle:     idle.rss, RSS: after.rss, RSSPeak: max(peak, after.rss),
-		RSSPerCall: (after.rss - idle.rss) / int64(max(1, rep.Calls.Connected)),
+		CPUPerFrame: round3(float64(cpu.Microseconds()) / float64(max(1, frames))),
+		RSSIdle:     idle.rss, RSS: after.rss,
 	}
 }
 

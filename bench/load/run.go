@@ -84,11 +84,13 @@ func (r *runner) run(ctx context.Context) (*Report, error) {
 	r.begin.Store(begin)
 	r.end.Store(begin + int64(r.cfg.Duration))
 	before, errBefore := usageOf(r.cfg.PIDs)
+	_, backBefore := r.counted()
 	ownBefore := ownCPU()
 	interrupted := wait(ctx, r.cfg.Duration) != nil
 	end := min(r.clock.now(), r.end.Load())
 	r.end.Store(end)
 	after, errAfter := usageOf(r.cfg.PIDs)
+	_, backAfter := r.counted()
 	own := ownCPU() - ownBefore
 	r.drain()
 	close(done)
@@ -101,7 +103,13 @@ func (r *runner) run(ctx context.Context) (*Report, error) {
 	rep.Interrupted = interrupted
 	rep.Generator.addCPU(own, end-begin, rep.Frames.Sent)
 	if len(r.cfg.PIDs) > 0 && errors.Join(errBefore, errAfter) == nil {
-		rep.Server = serverUse(idle, before, after, end-begin, rep, r.peak)
+		handled := rep.Frames.Sent
+		if r.cfg.Echo == EchoAll { // a server that lags behind did not work on all
+			handled = backAfter - backBefore
+		}
+		rep.Server = serverUse(idle, before, after, end-begin, handled)
+		rep.Server.RSSPeak = max(r.peak, after.rss)
+		rep.Server.RSSPerCall = (after.rss - idle.rss) / int64(max(1, rep.Calls.Connected))
 	} else if err := errors.Join(errBefore, errAfter); err != nil {
 		rep.Server = &ServerUse{Error: err.Error()}
 	}
@@ -185,20 +193,24 @@ func (r *runner) failed(c *call) {
 func (r *runner) drain() {
 	limit := r.clock.now() + int64(r.cfg.Grace)
 	for r.cfg.Echo != EchoNone && r.clock.now() < limit {
-		sent, back := int64(0), int64(0)
-		for _, w := range r.workers {
-			w.wrote.mu.Lock()
-			sent += w.wrote.sent
-			w.wrote.mu.Unlock()
-			w.heard.mu.Lock()
-			back += w.heard.back
-			w.heard.mu.Unlock()
-		}
-		if back >= sent {
+		if sent, back := r.counted(); back >= sent {
 			return
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
+}
+
+// counted is how many frames went, and came back, since the run began.
+func (r *runner) counted() (sent, back int64) {
+	for _, w := range r.workers {
+		w.wrote.mu.Lock()
+		sent += w.wrote.sent
+		w.wrote.mu.Unlock()
+		w.heard.mu.Lock()
+		back += w.heard.back
+		w.heard.mu.Unlock()
+	}
+	return sent, back
 }
 
 func (r *runner) span() (begin, end int64) { return r.begin.Load(), r.end.Load() }
