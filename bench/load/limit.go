@@ -30,7 +30,8 @@ type Search struct {
 
 // FindLimit raises the number of calls, from cfg.Calls on by doubling, until a
 // limit breaks or most is reached, and then closes in on the highest number
-// that keeps all limits, to a tenth. told is called after each run; nil: it is
+// that keeps all limits, to a tenth. What breaks is tried once more: a machine
+// has bad moments. told is called after each run; nil: it is
 // not.
 func FindLimit(ctx context.Context, cfg Config, most int, told func(Step)) (*Search, error) {
 	first := max(1, cfg.Calls)
@@ -47,7 +48,7 @@ func search(ctx context.Context, first, most int, run func(n int) (*Report, erro
 		return nil, errConfig("find the limit: from %d calls up to %d: want the other way round", first, most)
 	}
 	s := &Search{Most: most}
-	for n := first; n > 0 && ctx.Err() == nil; n = s.next() {
+	for n, again := first, false; n > 0 && ctx.Err() == nil; {
 		rep, err := run(n)
 		if err != nil {
 			return nil, fmt.Errorf("%d calls: %w", n, err)
@@ -57,20 +58,29 @@ func search(ctx context.Context, first, most int, run func(n int) (*Report, erro
 		}
 		step := Step{n, rep.Verdict, rep}
 		s.Steps = append(s.Steps, step)
-		switch {
-		case rep.Verdict.Result == Pass:
-			s.Good = max(s.Good, n)
-		case s.Bad == 0 || n < s.Bad:
-			s.Bad, s.Broke, s.Late = n, rep.Verdict.Breaks, ""
-			if rep.Verdict.Result == Inconclusive {
-				s.Late = rep.Verdict.Late
-			}
-		}
 		if told != nil {
 			told(step)
 		}
+		if again = !again && rep.Verdict.Result != Pass; !again {
+			s.note(step)
+			n = s.next()
+		}
 	}
 	return s, nil
+}
+
+// note takes the last try at a number of calls.
+func (s *Search) note(step Step) {
+	v := step.Verdict
+	switch {
+	case v.Result == Pass:
+		s.Good = max(s.Good, step.Calls)
+	case s.Bad == 0 || step.Calls < s.Bad:
+		s.Bad, s.Broke, s.Late = step.Calls, v.Breaks, ""
+		if v.Result == Inconclusive {
+			s.Late = v.Late
+		}
+	}
 }
 
 // next is how many calls to try, 0 if it is known well enough.
@@ -79,7 +89,7 @@ func (s *Search) next() int {
 	case s.Bad == 0 && s.Good < s.Most:
 		return min(2*s.Good, s.Most)
 	case s.Bad == 0 || s.Bad <= s.Good+max(1, s.Good/10):
-		return 0 // a machine that has a bad moment may break below what was good
+		return 0 // or less: a bad moment may last for two tries
 	}
 	return (s.Good + s.Bad) / 2
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"runtime"
 	"strings"
 	"time"
@@ -124,7 +125,7 @@ func runLoad(ctx context.Context, f loadFlags, out, progress io.Writer) (err err
 	if err != nil {
 		return err
 	}
-	if err := printReport(rep, f.json, out, rep.WriteText); err != nil {
+	if err := errors.Join(printReport(rep, f.json, out, rep.WriteText), writePage(f.html, rep, nil)); err != nil {
 		return err
 	}
 	return exitOf(rep.Verdict.Result)
@@ -139,7 +140,7 @@ func findLimit(ctx context.Context, f loadFlags, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := printReport(s, f.json, out, s.WriteText); err != nil {
+	if err := errors.Join(printReport(s, f.json, out, s.WriteText), writePage(f.html, nil, s)); err != nil {
 		return err
 	}
 	switch {
@@ -159,6 +160,18 @@ func printReport(rep any, asJSON bool, out io.Writer, text func(io.Writer) error
 	enc := json.NewEncoder(out)
 	enc.SetIndent("", " ")
 	return enc.Encode(rep)
+}
+
+// writePage writes the HTML report to a file; an empty name writes none.
+func writePage(name string, rep *load.Report, s *load.Search) error {
+	if name == "" {
+		return nil
+	}
+	f, err := os.Create(name)
+	if err != nil {
+		return fmt.Errorf("--html: %w", err)
+	}
+	return errors.Join(load.WriteHTML(f, rep, s), f.Close())
 }
 
 func exitOf(r load.Result) error {
