@@ -33,7 +33,8 @@ const (
 
 // Config of a run. URL is needed; the zero value of everything else will do.
 type Config struct {
-	// URL of the server: ws://host/path or wss://host/path for ACS streaming.
+	// URL of the server: ws://host/path or wss://host/path for ACS streaming;
+	// rtp://host:port?codec=PCMU for plain RTP, of PCMU, PCMA or L16.
 	URL string
 	// Calls at the same time; 0 means 1.
 	Calls int
@@ -68,8 +69,9 @@ type Config struct {
 	// Progress is told of each second, from one goroutine; nil: nobody is.
 	Progress func(Second)
 
-	kind string
-	url  *url.URL
+	kind  string
+	url   *url.URL
+	codec rtpCodec
 }
 
 // errConfig wraps what is wrong with a Config.
@@ -108,8 +110,16 @@ func (c *Config) checkURL() (err error) {
 	switch c.url.Scheme {
 	case "ws", "wss":
 		c.kind = "acs"
+	case "rtp":
+		c.kind = "rtp"
+		if _, c.codec, err = rtpCodecOf(c.url.Query().Get("codec")); err != nil {
+			return err
+		}
+		if c.url.Port() == "" {
+			return errConfig("URL %q: has no port", c.URL)
+		}
 	default:
-		return errConfig("URL %q: want ws://host/path or wss://host/path", c.URL)
+		return errConfig("URL %q: want ws://host/path, wss://host/path or rtp://host:port", c.URL)
 	}
 	if c.url.Host == "" {
 		return errConfig("URL %q: has no host", c.URL)
@@ -137,6 +147,8 @@ func (c *Config) check() error {
 		return errConfig("Echo %q: want %s or %s", c.Echo, EchoAll, EchoNone)
 	case c.Workers < 0 || c.Workers > maxWorkers:
 		return errConfig("Workers %d: want 1 to %d", c.Workers, maxWorkers)
+	case c.kind == "rtp" && (c.Rate != 16000 || c.Unmixed):
+		return errConfig("Rate %d Hz, Unmixed %v: RTP has one stream, at the rate of its codec", c.Rate, c.Unmixed)
 	case c.Duration < time.Second:
 		return errConfig("Duration %v: want at least 1s", c.Duration)
 	}

@@ -149,6 +149,12 @@ func (r *markReader) read(data []byte, found func(mark)) (altered int) {
 	return r.scan(found)
 }
 
+// samples looks through audio that is not in base64.
+func (r *markReader) samples(pcm []byte, found func(mark)) (altered int) {
+	r.pcm = append(r.pcm, pcm...)
+	return r.scan(found)
+}
+
 // decodedLen is how many bytes base64 holds.
 func decodedLen(data []byte) int {
 	n := len(data) / 4 * 3

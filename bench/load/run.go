@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -151,7 +152,7 @@ func (r *runner) dialAll(ctx context.Context) {
 
 // place sets up call n. Its time runs from when it was due.
 func (r *runner) place(ctx context.Context, n int, due int64) {
-	conn, sent, err := dialWS(ctx, &r.cfg, n)
+	conn, sent, err := r.dial(ctx, n)
 	took := r.clock.now() - due
 	var c *call
 	if err == nil {
@@ -167,6 +168,15 @@ func (r *runner) place(ctx context.Context, n int, due int64) {
 	r.counts.Connected++
 	record(r.setup, took)
 	r.calls = append(r.calls, c)
+}
+
+// dial connects call n. sent is what the server sent already.
+func (r *runner) dial(ctx context.Context, n int) (conn net.Conn, sent []byte, err error) {
+	if r.cfg.kind == "rtp" {
+		conn, err = dialRTP(ctx, &r.cfg, n)
+		return conn, nil, err
+	}
+	return dialWS(ctx, &r.cfg, n)
 }
 
 // maxErrors bounds the kinds of errors that a report lists.

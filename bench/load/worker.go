@@ -88,8 +88,12 @@ func (w *worker) join(conn net.Conn, n int, sent []byte) (*call, error) {
 		c.expect = append(c.expect, &stream{})
 	}
 	place := w.place(c)
-	wire := newACSWire(w.run, n, c.first)
-	c.wire, c.rest = wire, wire.hello(w.run.cfg.Rate)
+	if w.run.cfg.kind == "rtp" {
+		c.wire = newRTPWire(w.run, n)
+	} else {
+		wire := newACSWire(w.run, n, c.first)
+		c.wire, c.rest = wire, wire.hello(w.run.cfg.Rate)
+	}
 	if raw == nil {
 		slow := newSlowPipe(conn)
 		c.pipe = slow
