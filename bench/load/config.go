@@ -34,7 +34,9 @@ const (
 // Config of a run. URL is needed; the zero value of everything else will do.
 type Config struct {
 	// URL of the server: ws://host/path or wss://host/path for ACS streaming;
-	// rtp://host:port?codec=PCMU for plain RTP, of PCMU, PCMA or L16.
+	// rtp://host:port?codec=PCMU for plain RTP, of PCMU, PCMA or L16;
+	// http://host/path or https://host/path, the webhook for Event Grid of a bot
+	// that the emulator rings, and which answers at Emulator.
 	URL string
 	// Calls at the same time; 0 means 1.
 	Calls int
@@ -59,6 +61,8 @@ type Config struct {
 	Header http.Header
 	// TLS is used for wss; nil means the system's roots.
 	TLS *tls.Config
+	// Emulator is where bots that are rung reach the cloud.
+	Emulator Emulator
 	// PIDs are the server's processes, whose CPU and memory are measured.
 	PIDs []int
 	// Limits that the verdict is by.
@@ -72,6 +76,14 @@ type Config struct {
 	kind  string
 	url   *url.URL
 	codec rtpCodec
+}
+
+// Emulator is the cloud of bots that are rung.
+type Emulator struct {
+	// Addr to listen on; empty means a free port of 127.0.0.1.
+	Addr string
+	// Key is the access key, in base64; empty means a new one.
+	Key string
 }
 
 // errConfig wraps what is wrong with a Config.
@@ -110,6 +122,8 @@ func (c *Config) checkURL() (err error) {
 	switch c.url.Scheme {
 	case "ws", "wss":
 		c.kind = "acs"
+	case "http", "https":
+		c.kind = "emulator"
 	case "rtp":
 		c.kind = "rtp"
 		if _, c.codec, err = rtpCodecOf(c.url.Query().Get("codec")); err != nil {
@@ -119,7 +133,7 @@ func (c *Config) checkURL() (err error) {
 			return errConfig("URL %q: has no port", c.URL)
 		}
 	default:
-		return errConfig("URL %q: want ws://host/path, wss://host/path or rtp://host:port", c.URL)
+		return errConfig("URL %q: want ws://host/path, wss://host/path, rtp://host:port, or http://host/path of a bot's webhook", c.URL)
 	}
 	if c.url.Host == "" {
 		return errConfig("URL %q: has no host", c.URL)
@@ -147,6 +161,8 @@ func (c *Config) check() error {
 		return errConfig("Echo %q: want %s or %s", c.Echo, EchoAll, EchoNone)
 	case c.Workers < 0 || c.Workers > maxWorkers:
 		return errConfig("Workers %d: want 1 to %d", c.Workers, maxWorkers)
+	case c.kind == "emulator" && (c.Rate != 16000 || c.Unmixed):
+		return errConfig("Rate %d Hz, Unmixed %v: the bot chooses, where it answers", c.Rate, c.Unmixed)
 	case c.kind == "rtp" && (c.Rate != 16000 || c.Unmixed):
 		return errConfig("Rate %d Hz, Unmixed %v: RTP has one stream, at the rate of its codec", c.Rate, c.Unmixed)
 	case c.Duration < time.Second:

@@ -224,7 +224,7 @@ func TestRunTLS(t *testing.T) {
 func TestConfig(t *testing.T) {
 	many := 101.0
 	for name, cfg := range map[string]Config{
-		"scheme":   {URL: "http://localhost"},
+		"scheme":   {URL: "ftp://localhost"},
 		"host":     {URL: "ws:///media"},
 		"rate":     {URL: "ws://h", Rate: 8000},
 		"calls":    {URL: "ws://h", Calls: 1 << 20},

@@ -228,8 +228,11 @@ func (r *runner) report(begin, end int64) *Report {
 
 func (c *Config) load() Load {
 	channels := "mixed"
-	if c.Unmixed {
+	switch {
+	case c.Unmixed:
 		channels = "unmixed"
+	case c.kind == "emulator":
+		channels = "as the bot asked"
 	}
 	return Load{
 		URL: c.URL, Kind: c.kind, Calls: c.Calls, Speakers: c.Speakers, Channels: channels, Rate: c.Rate, Echo: c.Echo,

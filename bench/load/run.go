@@ -51,6 +51,9 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	r := &runner{cfg: cfg, clock: newClock(), setup: newHistogram(), counts: CallCounts{Asked: cfg.Calls, Errors: map[string]int{}}}
 	r.begin.Store(math.MaxInt64)
 	r.end.Store(math.MaxInt64)
+	if cfg.kind == "emulator" {
+		return r.runRung(ctx)
+	}
 	people := cfg.Speakers
 	if cfg.Unmixed {
 		people = 1

@@ -39,7 +39,9 @@ func loadCommand() *cobra.Command {
 WebSocket for each call, sends 20 ms of speech on an absolute schedule, and
 expects every frame back. Each frame carries its number in the lowest bits of
 its samples, so that loss, doubling, order and latency are measured per frame.
-Latency runs from when a frame was due, not from when it left.
+Latency runs from when a frame was due, not from when it left. A bot can be rung
+instead, by the emulator in this process: it answers by REST and is dialled. And
+it can be plain RTP; in G.711 a frame is one of sixteen tones, not speech.
 
 "late" is the generator's own: by how much frames left after they were due, and
 "read late" how long at most one that had come waited to be looked at. On the
@@ -59,6 +61,13 @@ by whom.`,
   # how many calls it takes
   mixminus load --url ws://127.0.0.1:8080/media --find-limit --max-p99 40ms --max-loss 0
 
+  # a bot that is rung: "mixminus serve --bot echo --insecure" printed its events URL
+  ` + envKey + `=bG9jYWwtZW11bGF0b3Itc2VjcmV0 mixminus load --calls 50 --speakers 3 \
+    --url http://127.0.0.1:7070/events/SECRET
+
+  # plain RTP, at "mixminus serve --bot echo --rtp 127.0.0.1:4000"
+  mixminus load --url rtp://127.0.0.1:4000?codec=PCMU --calls 200
+
   # a recorder, which says nothing, of four speakers each
   mixminus load --url wss://bot.example.com/media --calls 50 --speakers 4 --unmixed --echo none
 
@@ -73,7 +82,8 @@ by whom.`,
 		},
 	}
 	fl := cmd.Flags()
-	fl.StringVar(&f.cfg.URL, "url", "", "the server: ws://host/path or wss://host/path")
+	fl.StringVar(&f.cfg.URL, "url", "", "the server: ws:// or wss:// of its media, rtp://host:port?codec=PCMU (PCMA, L16), or the http:// webhook of a bot to ring")
+	fl.StringVar(&f.cfg.Emulator.Addr, "listen", defaultEmulate, "address of the emulated resource, for a bot that is rung; its access key is $"+envKey)
 	fl.IntVarP(&f.cfg.Calls, "calls", "n", 10, "calls at the same time; with --find-limit, at first")
 	fl.IntVar(&f.cfg.Speakers, "speakers", 1, "speakers of each call")
 	fl.BoolVar(&f.cfg.Unmixed, "unmixed", false, "a stream for each speaker, instead of one of all")
@@ -118,6 +128,7 @@ func runLoad(ctx context.Context, f loadFlags, out, progress io.Writer) (err err
 			_, _ = fmt.Fprint(progress, s.Line(), end) // a screen that is gone is no reason to stop
 		}
 	}
+	f.cfg.Emulator.Key = os.Getenv(envKey)
 	if f.find {
 		return findLimit(ctx, f, out)
 	}
