@@ -37,26 +37,30 @@ var toneTurns = func() (t [tones]float64) { // 2 cos ω
 }()
 
 // hearTone returns the strongest tone in a frame (Goertzel's algorithm), and
-// its part of the energy.
-func hearTone(s []int16) (tone uint32, purity float64) {
+// its part of the energy. It tries expected and those after it: one that has
+// half of the energy is the strongest.
+func hearTone(s []int16, expected uint32) (tone uint32, purity float64) {
 	energy := 0.0
 	for _, v := range s {
 		energy += float64(v) * float64(v)
 	}
-	if energy < 1e4*float64(len(s)) { // 38 dB below the tone
+	if energy < 1e4*float64(len(s)) { // 35 dB below the tone
 		return 0, 0
 	}
-	best := 0.0
-	for k, turn := range toneTurns {
-		a, b := 0.0, 0.0
+	for i := range uint32(tones) {
+		k := (expected + i) % tones
+		turn, a, b := toneTurns[k], 0.0, 0.0
 		for _, v := range s {
 			a, b = float64(v)+turn*a-b, a
 		}
-		if p := a*a + b*b - turn*a*b; p > best {
-			best, tone = p, uint32(k)
+		if p := 2 * (a*a + b*b - turn*a*b) / (energy * float64(len(s))); p > purity {
+			purity, tone = p, k
+			if p > 0.5 {
+				break
+			}
 		}
 	}
-	return tone, 2 * best / (energy * float64(len(s)))
+	return tone, purity
 }
 
 // A toneReader finds the numbers of frames in a stream of tones.
@@ -84,7 +88,7 @@ func (r *toneReader) read(s []int16, stamp uint32, now, first int64) (seq uint32
 	if r.tries < toneTries {
 		r.align()
 	}
-	tone, purity := hearTone(r.both[r.at:][:toneFrame])
+	tone, purity := hearTone(r.both[r.at:][:toneFrame], r.seq+1)
 	if purity < tonePurity {
 		return 0, false
 	}
@@ -113,7 +117,7 @@ func (r *toneReader) align() {
 	best := -1.0
 	for i := range r.purity {
 		at := (i + 1) * toneFrame / toneSteps
-		_, purity := hearTone(r.both[at:][:toneFrame])
+		_, purity := hearTone(r.both[at:][:toneFrame], r.seq+1)
 		if r.purity[i] += purity; r.purity[i] > best {
 			best, r.at = r.purity[i], at
 		}
