@@ -202,15 +202,29 @@ func (r *runner) failed(c *call) {
 	r.note(*c.lost.Load())
 }
 
-// drain waits until all that was sent is back, or grace is over.
+// drain waits until all was sent and is back, or grace is over.
 func (r *runner) drain() {
 	limit := r.clock.now() + int64(r.cfg.Grace)
-	for r.cfg.Echo != EchoNone && r.clock.now() < limit {
-		if sent, back := r.counted(); back >= sent {
+	for r.clock.now() < limit {
+		if sent, back := r.counted(); (back >= sent || r.cfg.Echo == EchoNone) && r.allDue() {
 			return
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
+}
+
+// allDue reports whether the writers are through with what was due: they may
+// be late.
+func (r *runner) allDue() bool {
+	for _, w := range r.workers {
+		w.wrote.mu.Lock()
+		at := w.now * slot
+		w.wrote.mu.Unlock()
+		if at < r.end.Load() {
+			return false
+		}
+	}
+	return true
 }
 
 // counted is how many frames went, and came back, since the run began.
