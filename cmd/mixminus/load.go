@@ -86,7 +86,7 @@ by whom.`,
 	fl.StringVar(&f.cfg.Emulator.Addr, "listen", defaultEmulate, "address of the emulated resource, for a bot that is rung; its access key is $"+envKey)
 	fl.IntVarP(&f.cfg.Calls, "calls", "n", 10, "calls at the same time; with --find-limit, at first")
 	fl.IntVar(&f.cfg.Speakers, "speakers", 1, "speakers of each call")
-	fl.BoolVar(&f.cfg.Unmixed, "unmixed", false, "a stream for each speaker, instead of one of all")
+	fl.BoolVar(&f.cfg.Unmixed, "unmixed", false, "a stream for each speaker, instead of one of all; all of them are expected back, unless --echo none")
 	fl.IntVar(&f.cfg.Rate, "rate", 16000, "samples per second, 16000 or 24000")
 	fl.StringVar((*string)(&f.cfg.Echo), "echo", string(load.EchoAll), "what is expected back: all or none")
 	fl.DurationVarP(&f.cfg.Duration, "duration", "d", 10*time.Second, "length of the measurement, with all calls up")
