@@ -14,6 +14,7 @@ import (
 
 	"github.com/mixminus/mixminus/bench/load"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // errInconclusive ends the program with status 2: a limit was broken, and the
@@ -81,7 +82,12 @@ by whom.`,
 			return runLoad(cmd.Context(), f, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
-	fl := cmd.Flags()
+	f.add(cmd.Flags())
+	cobra.CheckErr(cmd.MarkFlagRequired("url"))
+	return cmd
+}
+
+func (f *loadFlags) add(fl *pflag.FlagSet) {
 	fl.StringVar(&f.cfg.URL, "url", "", "the server: ws:// or wss:// of its media, rtp://host:port?codec=PCMU (PCMA, L16), or the http:// webhook of a bot to ring")
 	fl.StringVar(&f.cfg.Emulator.Addr, "listen", defaultEmulate, "address of the emulated resource, for a bot that is rung; its access key is $"+envKey)
 	fl.IntVarP(&f.cfg.Calls, "calls", "n", 10, "calls at the same time; with --find-limit, at first")
@@ -107,8 +113,6 @@ by whom.`,
 	fl.IntVar(&f.most, "max-calls", 5000, "where --find-limit ends")
 	fl.BoolVar(&f.json, "json", false, "print one JSON document at the end and nothing else")
 	fl.StringVar(&f.html, "html", "", "file to write the report to, as one page that needs nothing else")
-	cobra.CheckErr(cmd.MarkFlagRequired("url"))
-	return cmd
 }
 
 func runLoad(ctx context.Context, f loadFlags, out, progress io.Writer) (err error) {
@@ -118,21 +122,15 @@ func runLoad(ctx context.Context, f loadFlags, out, progress io.Writer) (err err
 	if f.cfg.Header, err = parseHeaders(f.headers); err != nil {
 		return err
 	}
-	if !f.json {
-		_, _, rewrite := terminalSize(progress)
-		f.cfg.Progress = func(s load.Second) {
-			end := "\n"
-			if rewrite {
-				end = "\x1b[K\r"
-			}
-			_, _ = fmt.Fprint(progress, s.Line(), end) // a screen that is gone is no reason to stop
-		}
-	}
+	line := progressLine{out: progress, quiet: f.json}
+	line.width, _, line.rewrite = terminalSize(progress)
+	f.cfg.Progress = func(s load.Second) { line.show(s.Line()) }
 	f.cfg.Emulator.Key = os.Getenv(envKey)
 	if f.find {
-		return findLimit(ctx, f, out)
+		return findLimit(ctx, f, out, &line)
 	}
 	rep, err := load.Run(ctx, f.cfg)
+	line.clear()
 	if err != nil {
 		return err
 	}
@@ -142,12 +140,15 @@ func runLoad(ctx context.Context, f loadFlags, out, progress io.Writer) (err err
 	return exitOf(rep.Verdict.Result)
 }
 
-func findLimit(ctx context.Context, f loadFlags, out io.Writer) error {
+func findLimit(ctx context.Context, f loadFlags, out io.Writer, line *progressLine) error {
 	l := f.cfg.Limits
 	if l.P50 == 0 && l.P99 == 0 && l.P999 == 0 && l.Setup == 0 && l.Loss == nil && l.CPU == 0 {
 		return errors.New("--find-limit: needs a limit to find, such as --max-p99 40ms --max-loss 0")
 	}
-	s, err := load.FindLimit(ctx, f.cfg, f.most, nil)
+	s, err := load.FindLimit(ctx, f.cfg, f.most, func(st load.Step) {
+		line.keep(fmt.Sprintf("%6d calls: %s, p99 %.2f ms, %d lost", st.Calls, st.Verdict.Result, st.Report.Latency.P99, st.Report.Frames.Lost))
+	})
+	line.clear()
 	if err != nil {
 		return err
 	}
@@ -161,6 +162,41 @@ func findLimit(ctx context.Context, f loadFlags, out io.Writer) error {
 		return errFailed
 	}
 	return nil
+}
+
+// progressLine is the line of progress: rewritten on a terminal, else one after
+// the other. A screen that is gone is no reason to stop.
+type progressLine struct {
+	out            io.Writer
+	width          int
+	rewrite, quiet bool
+}
+
+func (p *progressLine) show(text string) {
+	switch {
+	case p.quiet:
+	case p.rewrite:
+		if r := []rune(text); p.width > 1 && len(r) >= p.width {
+			text = string(r[:p.width-1])
+		}
+		_, _ = fmt.Fprint(p.out, "\r", text, "\x1b[K")
+	default:
+		_, _ = fmt.Fprintln(p.out, text)
+	}
+}
+
+// keep writes a line that stays.
+func (p *progressLine) keep(text string) {
+	p.clear()
+	if !p.quiet {
+		_, _ = fmt.Fprintln(p.out, text)
+	}
+}
+
+func (p *progressLine) clear() {
+	if p.rewrite && !p.quiet {
+		_, _ = fmt.Fprint(p.out, "\r\x1b[K")
+	}
 }
 
 // printReport prints a report as JSON or as text.
