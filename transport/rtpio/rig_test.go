@@ -1,13 +1,11 @@
 package rtpio
 
 import (
-	"net"
 	"net/netip"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/mixminus/mixminus/codec"
 	"github.com/mixminus/mixminus/engine"
 	"github.com/mixminus/mixminus/engine/pcm"
 	"github.com/mixminus/mixminus/transport"
@@ -71,9 +69,26 @@ func (r *rig) onSender(s transport.Sender) {
 	}
 }
 
+// with has legs be opened so from now on.
+func (r *rig) with(cfg engine.LegConfig) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.legCfg = cfg
+}
+
+// mute has nobody be let in any more.
+func (r *rig) mute() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.letIn = false
+}
+
 // open makes a leg that echoes, and its address.
 func (r *rig) open() (*engine.Leg, transport.Endpoint) {
-	leg, err := r.engine.NewLeg(r.legCfg)
+	r.mu.Lock()
+	cfg := r.legCfg
+	r.mu.Unlock()
+	leg, err := r.engine.NewLeg(cfg)
 	require.NoError(r.t, err)
 	leg.OnRender(func(rd *engine.Render) {
 		rd.Handle(func(f *pcm.Frame) { leg.Source().TryWrite(f.Samples[:]) })
@@ -100,73 +115,122 @@ func (r *rig) rang() []transport.Sender {
 	return append([]transport.Sender(nil), r.senders...)
 }
 
-// endpoint waits for the only one that was let in.
-func (r *rig) endpoint() (ep transport.Endpoint, leg *engine.Leg) {
-	require.Eventually(r.t, func() bool {
+// endpoint waits for the first that was let in.
+func (r *rig) endpoint() (ep transport.Endpoint, leg *engine.Leg) { return r.let(0) }
+
+// newest waits for the one of who rang last.
+func (r *rig) newest() (ep transport.Endpoint, leg *engine.Leg) { return r.let(len(r.rang()) - 1) }
+
+func (r *rig) let(i int) (ep transport.Endpoint, leg *engine.Leg) {
+	soon(r.t, func() bool {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		for id := range r.eps {
-			ep, leg = r.eps[id], r.legs[id]
+		if len(r.senders) > i {
+			ep, leg = r.eps[r.senders[i].ID], r.legs[r.senders[i].ID]
 		}
 		return ep != nil
-	}, wait, time.Millisecond)
+	}, "nobody was let in")
 	return ep, leg
 }
 
-// phone is a peer at a socket of its own, that is moved by hand.
-type phone struct {
-	t    *testing.T
-	conn *net.UDPConn
-	to   netip.AddrPort
-	c    codec.Codec
-	pt   uint8
-	ssrc uint32
-	seq  uint16
-	ts   uint32
-	enc  codec.Encoder
+// steady is a delay that a busy machine does not exceed: samples are the same.
+var steady = rtpmedia.JitterConfig{Min: 700 * time.Millisecond, Max: 700 * time.Millisecond}
+
+// overPaths runs test over both ways to the kernel.
+func overPaths(t *testing.T, test func(t *testing.T, cfg Config)) {
+	overUDPPaths(t, func(t *testing.T, listen listenUDPFunc) {
+		test(t, Config{Jitter: steady, listen: listen})
+	})
 }
 
-func newPhone(t *testing.T, to netip.AddrPort, name string, clock int, pt uint8) *phone {
-	c, ok := codec.ByName(name, clock)
-	require.True(t, ok)
-	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	require.NoError(t, err)
-	t.Cleanup(func() { conn.Close() })
-	return &phone{t: t, conn: conn, to: to, c: c, pt: pt, ssrc: 0xcafe, seq: 100, ts: 5000, enc: c.NewEncoder()}
+// soon waits until ok.
+func soon(t testing.TB, ok func() bool, args ...any) {
+	t.Helper()
+	require.Eventually(t, ok, wait, time.Millisecond, args...)
 }
 
-func (p *phone) addr() netip.AddrPort { return p.conn.LocalAddr().(*net.UDPAddr).AddrPort() }
-
-func (p *phone) packet(x []int16) []byte {
-	payload := make([]byte, 2000)
-	pkt := rtpmedia.Packet{
-		PayloadType: p.pt, SSRC: p.ssrc, Seq: p.seq, Timestamp: p.ts, Payload: payload[:p.enc.Encode(payload, x)],
-	}
-	p.seq++
-	p.ts += uint32(len(x) * p.c.ClockRate / p.c.SampleRate)
-	return pkt.Append(nil)
+// on runs fn on the loop of the shared port.
+func (r *rig) on(fn func(p *port)) {
+	r.t.Helper()
+	p := r.server.shared
+	require.NoError(r.t, p.loop.ask(func() error { fn(p); return nil }))
 }
 
-func (p *phone) say(x []int16) { p.write(p.packet(x)) }
-
-func (p *phone) write(b []byte) {
-	_, err := p.conn.WriteToUDPAddrPort(b, p.to)
-	require.NoError(p.t, err)
+// counts returns how many legs, and how many senders that are none, the shared
+// port knows, after it has checked that its tables agree.
+func (r *rig) counts() (legs, callers int) {
+	r.t.Helper()
+	r.on(func(p *port) {
+		p.check(r.t)
+		legs, callers = p.legs, len(p.callers.all)
+	})
+	return legs, callers
 }
 
-// hear returns the next packet of media; false after d of none.
-func (p *phone) hear(d time.Duration) (pkt rtpmedia.Packet, ok bool) {
-	buf := make([]byte, 2048)
-	require.NoError(p.t, p.conn.SetReadDeadline(time.Now().Add(d)))
-	for {
-		n, _, err := p.conn.ReadFromUDPAddrPort(buf)
-		if err != nil {
-			return pkt, false
+// check checks that the tables agree with one another.
+func (p *port) check(t testing.TB) {
+	conns, held := 0, 0
+	for at, s := range p.sources {
+		require.False(t, len(s.conns) == 0 && len(s.callers) == 0, "nobody at %v", at)
+		for _, c := range s.conns {
+			require.Equal(t, at, c.remote)
+			require.NotNil(t, p.streams[c.ssrc])
+			require.False(t, c.over)
 		}
-		if rtpmedia.IsRTCP(buf[:n]) {
-			continue
+		for _, k := range s.callers {
+			require.Equal(t, at, k.from)
+			require.Same(t, s, k.hold)
+			require.LessOrEqual(t, len(k.packets), kept)
 		}
-		require.NoError(p.t, pkt.Parse(buf[:n]))
-		return pkt, true
+		conns, held = conns+len(s.conns), held+len(s.callers)
 	}
+	require.Equal(t, p.legs, conns)
+	require.Equal(t, len(p.callers.all)+len(p.callers.were), held)
+	require.LessOrEqual(t, len(p.streams), conns)
+	for ssrc, c := range p.streams {
+		require.Equal(t, ssrc, c.ssrc)
+		require.Contains(t, p.sources[c.remote].conns, c)
+	}
+	cfg := &p.loop.server.cfg
+	require.LessOrEqual(t, len(p.callers.all), cfg.MaxSenders)
+	require.LessOrEqual(t, len(p.callers.were), cfg.MaxLegs)
+	require.LessOrEqual(t, p.legs, cfg.MaxLegs)
+}
+
+// legsUp waits for so many legs.
+func (r *rig) legsUp(n int) {
+	r.t.Helper()
+	soon(r.t, func() bool { legs, _ := r.counts(); return legs == n }, "%d legs", n)
+}
+
+// end waits for the next end that is told.
+func (r *rig) end() (url string, err error) {
+	r.t.Helper()
+	select {
+	case url = <-r.ends:
+	case <-time.After(wait):
+		require.Fail(r.t, "no end was told")
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return url, r.ended[url]
+}
+
+// down waits for the next end of a stream.
+func (r *rig) down() error {
+	r.t.Helper()
+	select {
+	case err := <-r.downs:
+		return err
+	case <-time.After(wait):
+		require.Fail(r.t, "no stream went down")
+		return nil
+	}
+}
+
+// addresses returns how many the server knows.
+func (r *rig) addresses() int {
+	r.server.mu.Lock()
+	defer r.server.mu.Unlock()
+	return len(r.server.endpoints)
 }

@@ -66,10 +66,15 @@ type Config struct {
 	OnSender func(transport.Sender)
 	// OnEnd tells that the leg at an address ended by the other side's doing:
 	// err is nil after its BYE, ErrIdle, or engine.ErrPanic. Both are called
-	// one at a time, on a goroutine of the server's.
+	// one at a time, on a goroutine of the server's, and may call its methods but
+	// Close.
 	OnEnd  func(url string, err error)
 	Logger *slog.Logger
+
+	listen listenFunc // of all sockets; tests choose
 }
+
+type listenFunc = func(addr netip.AddrPort, recvBuffer, sendBuffer int) (*socket, error)
 
 const (
 	defaultIdle       = 30 * time.Second
@@ -134,7 +139,7 @@ func (c *Config) complete() error {
 		return fmt.Errorf("rtpio: Config: ports %d to %d: a leg needs two", c.MinPort, c.MaxPort)
 	case c.Idle < 0 || c.MaxSenders < 0 || c.MaxLegs < 0:
 		return fmt.Errorf("rtpio: Config: Idle = %v, MaxSenders = %d, MaxLegs = %d, want 0 or more", c.Idle, c.MaxSenders, c.MaxLegs)
-	case c.Public.IsValid() && c.Public.IsUnspecified():
+	case c.Public.IsValid() && (c.Public.IsUnspecified() || c.Public.Zone() != ""):
 		return fmt.Errorf("rtpio: Config.Public = %v: nobody can send there", c.Public)
 	}
 	for _, x := range c.Codecs {
@@ -157,6 +162,10 @@ func (c *Config) complete() error {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	if c.listen == nil {
+		c.listen = listenUDP
+	}
+	c.Public = c.Public.Unmap()
 	if !c.Public.IsValid() {
 		c.Public = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 		if a := c.Listen.Addr(); a.IsValid() && !a.IsUnspecified() {
@@ -248,10 +257,11 @@ func (s *Server) forget(e *endpoint) {
 }
 
 // aLoop is the loop of the next leg that has sockets of its own.
-func (s *Server) aLoop() *loop { return s.loops[int(s.nextLoop.Add(1))%len(s.loops)] }
+func (s *Server) aLoop() *loop { return s.loops[s.nextLoop.Add(1)%uint32(len(s.loops))] }
 
 // Close says good-bye to every peer, closes the sockets and returns when nothing
-// runs any more. It must not be called from a handler or a hook.
+// runs any more. It must not be called from a handler or a hook. The ends of
+// legs that are its doing are told by Stream.OnDown only.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	s.closed = true
@@ -259,12 +269,15 @@ func (s *Server) Close() error {
 	s.endpoints = nil
 	s.mu.Unlock()
 	for _, e := range open {
-		if o := e.waiting(); o != nil {
+		if o := e.giveUp(); o != nil {
 			o.pair.close()
 		}
 	}
 	for _, l := range s.loops {
 		l.close()
+	}
+	if s.shared != nil {
+		<-s.shared.unwatched
 	}
 	s.told.close()
 	return nil
