@@ -122,7 +122,7 @@ func TestDrainPlaysOut(t *testing.T) {
 			t.Log("the machine was too busy: once more")
 			continue
 		}
-		echoed(t, said, heard)
+		r.echoed(said, heard)
 		break
 	}
 	require.Empty(t, r.ends)
@@ -173,6 +173,7 @@ func (r *rig) age(d int64) {
 
 // TestLoopRests when there is nothing to do, and wakes for a new sender.
 func TestLoopRests(t *testing.T) {
+	t.Parallel()
 	overPaths(t, func(t *testing.T, cfg Config) {
 		t.Parallel()
 		r := newRig(t, cfg)
@@ -182,7 +183,7 @@ func TestLoopRests(t *testing.T) {
 			said := noise(0.3, 1)
 			p.talk(said)
 			soon(t, func() bool { return len(p.all()) >= len(said) })
-			echoed(t, said, p.all())
+			r.echoed(said, p.all())
 			p.bye()
 			_, err := r.end()
 			require.NoError(t, err)
@@ -218,6 +219,7 @@ func TestAppClosesLeg(t *testing.T) {
 
 // TestPanics of callbacks end their own leg only, and the app is told.
 func TestPanics(t *testing.T) {
+	t.Parallel()
 	for name, arm := range map[string]func(*engine.LegConfig){
 		"handler": func(c *engine.LegConfig) {
 			c.OnRender = func(rd *engine.Render) { rd.Handle(func(*pcm.Frame) { panic("handler") }) }

@@ -130,23 +130,6 @@ func (p *phone) report(r rtpmedia.Report) {
 
 func (p *phone) bye() { p.report(rtpmedia.Report{CNAME: []byte("phone"), Bye: []uint32{p.ssrc}}) }
 
-// hear returns the next packet of media; false after d of none.
-func (p *phone) hear(d time.Duration) (pkt rtpmedia.Packet, ok bool) {
-	buf := make([]byte, 2048)
-	require.NoError(p.t, p.conn.SetReadDeadline(time.Now().Add(d)))
-	for {
-		n, _, err := p.conn.ReadFromUDPAddrPort(buf)
-		if err != nil {
-			return pkt, false
-		}
-		if rtpmedia.IsRTCP(buf[:n]) {
-			continue
-		}
-		require.NoError(p.t, pkt.Parse(buf[:n]))
-		return pkt, true
-	}
-}
-
 // record keeps what comes from now on.
 func (p *phone) record() *phone {
 	listen := func(conn *net.UDPConn, media bool) {

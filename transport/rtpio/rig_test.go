@@ -2,10 +2,13 @@ package rtpio
 
 import (
 	"net/netip"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/mixminus/mixminus/bench/signal"
 	"github.com/mixminus/mixminus/engine"
 	"github.com/mixminus/mixminus/engine/pcm"
 	"github.com/mixminus/mixminus/transport"
@@ -31,6 +34,8 @@ type rig struct {
 	legs    map[string]*engine.Leg
 	legCfg  engine.LegConfig
 	letIn   bool
+
+	stall atomic.Int64 // the longest that this process was not run, in ns
 }
 
 func newRig(t *testing.T, cfg Config) *rig {
@@ -52,6 +57,7 @@ func newRig(t *testing.T, cfg Config) *rig {
 	var err error
 	r.server, err = New(cfg)
 	require.NoError(t, err)
+	r.watch()
 	t.Cleanup(func() {
 		require.NoError(t, r.server.Close())
 		require.NoError(t, r.engine.Close())
@@ -233,4 +239,45 @@ func (r *rig) addresses() int {
 	r.server.mu.Lock()
 	defer r.server.mu.Unlock()
 	return len(r.server.endpoints)
+}
+
+// watch notes how long the machine lets nobody here run.
+func (r *rig) watch() {
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // as a pacer
+		defer runtime.UnlockOSThread()
+		const nap = 10 * time.Millisecond
+		for {
+			select {
+			case <-quit:
+				return
+			default:
+			}
+			before := time.Now()
+			time.Sleep(nap)
+			r.stall.Store(max(r.stall.Load(), int64(time.Since(before)-nap)))
+		}
+	}()
+	r.t.Cleanup(func() { close(quit); <-done })
+}
+
+// echoed checks that what was said was heard, to the sample. A pacer that was
+// not run for 200 ms leaves turns out (engine.Beat), and then it cannot be.
+func (r *rig) echoed(said, heard []int16) {
+	t := r.t
+	t.Helper()
+	at := find(heard, said[:64])
+	exact := at >= 0
+	if exact {
+		d := signal.Compare(heard, said, at)
+		if exact = d.Exact(); !exact {
+			t.Logf("at %d: %v", at, d)
+		}
+	}
+	if stall := time.Duration(r.stall.Load()); !exact && stall > 100*time.Millisecond {
+		t.Skip("the machine stood still for ", stall)
+	}
+	require.True(t, exact, "another was heard, in %d samples", len(heard))
 }

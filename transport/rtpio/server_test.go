@@ -3,7 +3,6 @@ package rtpio
 import (
 	"testing"
 
-	"github.com/mixminus/mixminus/bench/signal"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
@@ -16,7 +15,7 @@ func TestEchoToWhoeverSends(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, Config{Jitter: steady})
 	p := newL16(t, r.server.Addr()).record()
-	said := signal.Speech(signal.Allison)[:2*16000]
+	said := noise(2, 1) // which no stretching would pass over unnoticed, and none is tried with
 	p.talk(said)
 	soon(t, func() bool { return len(p.all()) > len(said) })
 	got := p.packets(97)
@@ -25,7 +24,8 @@ func TestEchoToWhoeverSends(t *testing.T) {
 		require.Equal(t, got[0].Seq+uint16(i), pkt.Seq)
 		require.Zero(t, (pkt.Timestamp-got[0].Timestamp)%320)
 	}
-	require.Equal(t, said, p.all()[:len(said)])
+	r.echoed(said, p.all())
+	require.Zero(t, find(p.all(), said[:64]))
 	ep, leg := r.endpoint()
 	t.Logf("%+v\n%+v", ep.Stats().RTP, leg.Stats())
 }

@@ -15,18 +15,10 @@ func noise(seconds float64, seed uint64) []int16 {
 	return signal.Noise(int(seconds*50)*320, seed, -20)
 }
 
-// echoed checks that what was heard is what was said, and where it begins.
-func echoed(t *testing.T, said, heard []int16) {
-	t.Helper()
-	at := find(heard, said[:64])
-	require.GreaterOrEqual(t, at, 0, "its beginning was not heard in %d samples", len(heard))
-	d := signal.Compare(heard, said, at)
-	require.True(t, d.Exact(), "at %d: %v", at, d)
-}
-
 // TestManyStreams: of many streams, from one socket and from others, each hears
 // itself, to the sample and from the first one on, and nobody else.
 func TestManyStreams(t *testing.T) {
+	t.Parallel()
 	overPaths(t, func(t *testing.T, cfg Config) {
 		t.Parallel()
 		r := newRig(t, cfg)
@@ -62,13 +54,13 @@ func TestManyStreams(t *testing.T) {
 			return len(streams) == shared
 		})
 		for i, p := range phones[:own] {
-			echoed(t, said[i], p.all())
+			r.echoed(said[i], p.all())
 		}
 		left := said[own:]
 		for _, x := range many.heard() {
 			i := slices.IndexFunc(left, func(said []int16) bool { return find(x, said[:64]) >= 0 })
 			require.GreaterOrEqual(t, i, 0, "an echo of nobody")
-			echoed(t, left[i], x)
+			r.echoed(left[i], x)
 			left = slices.Delete(slices.Clone(left), i, i+1)
 		}
 		require.Empty(t, left)
@@ -82,6 +74,7 @@ func TestManyStreams(t *testing.T) {
 // TestReports: the reports of both sides are understood, on a port of their own
 // and on that of the media.
 func TestReports(t *testing.T) {
+	t.Parallel()
 	for _, mux := range []bool{false, true} {
 		t.Run(map[bool]string{false: "next port", true: "muxed"}[mux], func(t *testing.T) {
 			t.Parallel()
@@ -202,7 +195,7 @@ func TestRestart(t *testing.T) {
 	again.talk(y)
 	soon(t, func() bool { return find(p.all(), y[len(y)-64:]) >= 0 })
 	require.GreaterOrEqual(t, find(p.all(), x[:64]), 0)
-	echoed(t, y[2*320:], p.all()) // it is blended into what was made up before
+	r.echoed(y[2*320:], p.all()) // it is blended into what was made up before
 	require.Len(t, r.rang(), 1)
 	legs, callers := r.counts()
 	require.Equal(t, 1, legs)
@@ -237,6 +230,7 @@ func TestSecondStream(t *testing.T) {
 // has been silent at the old one, stays the same leg and loses nothing. While
 // the old one sends, it is another's.
 func TestRebinding(t *testing.T) {
+	t.Parallel()
 	overPaths(t, func(t *testing.T, cfg Config) {
 		t.Parallel()
 		r := newRig(t, cfg)
