@@ -39,6 +39,14 @@ type rig struct {
 }
 
 func newRig(t *testing.T, cfg Config) *rig {
+	if !cfg.Listen.IsValid() {
+		cfg.Listen = netip.MustParseAddrPort("127.0.0.1:0")
+	}
+	return newPortless(t, cfg)
+}
+
+// newPortless is newRig without a shared port, unless cfg has one.
+func newPortless(t *testing.T, cfg Config) *rig {
 	r := &rig{
 		t: t, ended: map[string]error{}, ends: make(chan string, 1000), downs: make(chan error, 1000),
 		eps: map[string]transport.Endpoint{}, legs: map[string]*engine.Leg{}, letIn: true,
@@ -50,9 +58,6 @@ func newRig(t *testing.T, cfg Config) *rig {
 		r.ended[url] = err
 		r.mu.Unlock()
 		r.ends <- url
-	}
-	if !cfg.Listen.IsValid() {
-		cfg.Listen = netip.MustParseAddrPort("127.0.0.1:0")
 	}
 	var err error
 	r.server, err = New(cfg)
