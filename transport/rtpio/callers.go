@@ -267,19 +267,29 @@ func (p *port) letIn(e *endpoint, stream string, now int64) error {
 	if err := e.claim(); err != nil {
 		return err
 	}
-	c := &conn{
-		loop: p.loop, ep: e, terms: k.terms, done: make(chan struct{}), remote: k.from, latched: true, source: k.from,
-		ssrc: k.ssrc, reports: reportsOf(k.from, false),
-	}
+	c := newGuest(p, e, k)
 	if err := c.begin(now); err != nil {
 		e.release()
 		return err
 	}
+	p.admit(k, c)
+	p.loop.add(c)
+	return nil
+}
+
+// newGuest is a conn of the shared port for a caller.
+func newGuest(p *port, e *endpoint, k *caller) *conn {
+	return &conn{
+		loop: p.loop, ep: e, terms: k.terms, done: make(chan struct{}), remote: k.from, latched: true, source: k.from,
+		ssrc: k.ssrc, reports: reportsOf(k.from, false),
+	}
+}
+
+// admit gives a leg the stream of a caller, and what came of it.
+func (p *port) admit(k *caller, c *conn) {
 	p.callers.forget(k)
 	p.join(c)
-	p.loop.add(c)
 	p.callers.flow(k, c)
-	return nil
 }
 
 func (p *port) refuse(stream string) {

@@ -167,6 +167,9 @@ func TestNothingRings(t *testing.T) {
 	}
 	require.Empty(t, r.rang())
 	require.Zero(t, r.server.shared.rtp.stats().Sent, "nobody was answered anything")
+	got := r.server.Stats()
+	require.NotZero(t, got.Strangers*got.Malformed*got.StrayReports*got.Truncated)
+	require.Zero(t, got.Legs+got.Senders+got.Unsent)
 }
 
 // TestHeadersAreStepped over: sources and extensions are no part of the audio.

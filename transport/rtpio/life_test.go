@@ -98,7 +98,7 @@ func TestManyLegsLeaveNothing(t *testing.T) {
 // TestDrainPlaysOut: what came before the end is in the tap, to the last sample.
 func TestDrainPlaysOut(t *testing.T) {
 	t.Parallel()
-	jitter := rtpmedia.JitterConfig{Min: 350 * time.Millisecond, Max: 350 * time.Millisecond}
+	jitter := rtpmedia.JitterConfig{Min: 350 * time.Millisecond, Max: 2 * time.Second}
 	r := newRig(t, Config{Jitter: jitter})
 	taps := make(chan *engine.Tap, 1)
 	r.with(engine.LegConfig{OnRender: func(rd *engine.Render) { taps <- rd.Tap(1000) }})

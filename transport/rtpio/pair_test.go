@@ -38,14 +38,14 @@ func (r *rig) answered(p *phone, ip string, port int, lines ...string) (*engine.
 	return leg, ep.(*endpoint), string(answer)
 }
 
-// onConn runs fn on the loop of a leg that has sockets of its own.
+// onConn runs fn while the loop of a leg that has sockets of its own waits.
 func (e *endpoint) onConn(t *testing.T, fn func(c *conn)) {
 	t.Helper()
 	e.mu.Lock()
 	c := e.conn
 	e.mu.Unlock()
 	require.NotNil(t, c)
-	require.NoError(t, c.loop.ask(func() error { fn(c); return nil }))
+	c.loop.hold(t, func() { fn(c) })
 }
 
 func anywhere() netip.AddrPort { return netip.MustParseAddrPort("127.0.0.1:9") }

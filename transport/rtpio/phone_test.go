@@ -242,6 +242,7 @@ func (p *phone) gotBye() {
 func talk(phones []*phone, said ...[]int16) {
 	at := time.Now()
 	for i := 0; ; i++ {
+		stalled(phones[0].t, time.Since(at))
 		any := false
 		for k, p := range phones {
 			if x := said[k]; len(x) >= (i+1)*pcm.FrameSamples {

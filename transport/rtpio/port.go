@@ -246,16 +246,30 @@ func (p *port) join(c *conn) {
 
 // forget undoes join.
 func (p *port) forget(c *conn) {
-	if p.streams[c.ssrc] == c {
-		delete(p.streams, c.ssrc)
-	}
 	s := p.sources[c.remote]
-	if s == nil {
-		return
-	}
 	s.conns = without(s.conns, c)
 	p.legs--
+	p.unlist(c)
 	p.tidy(c.remote, s)
+}
+
+// unlist takes the SSRC from c, and gives it to another leg that has the same.
+func (p *port) unlist(c *conn) {
+	if p.streams[c.ssrc] != c {
+		return
+	}
+	delete(p.streams, c.ssrc)
+	if p.legs == len(p.streams) {
+		return // each of the others has one of its own
+	}
+	for _, s := range p.sources {
+		for _, o := range s.conns {
+			if o != c && o.ssrc == c.ssrc {
+				p.streams[c.ssrc] = o
+				return
+			}
+		}
+	}
 }
 
 // tidy forgets a source from which nobody is known any more.
@@ -276,9 +290,7 @@ func (p *port) move(c *conn, to netip.AddrPort) {
 // renamed notes that a leg's stream bears another SSRC.
 func (l *loop) renamed(c *conn, ssrc uint32) {
 	if c.own == nil {
-		if l.port.streams[c.ssrc] == c {
-			delete(l.port.streams, c.ssrc)
-		}
+		l.port.unlist(c)
 		l.port.streams[ssrc] = c
 	}
 	c.ssrc = ssrc

@@ -183,6 +183,38 @@ func (s *Server) Addr() netip.AddrPort {
 	return s.shared.rtp.local()
 }
 
+// PortStats count what came to the shared port. Sent and received packets of legs
+// are theirs (transport.Stats).
+type PortStats struct {
+	// Legs at the port, and Senders that are none, at the last turn.
+	Legs    int64 `json:"legs"`
+	Senders int64 `json:"senders"`
+	// Strangers are packets of those that are no leg, were not known before or
+	// were refused; Malformed ones are not RTP, and StrayReports nobody's.
+	Strangers    int64 `json:"strangers"`
+	Malformed    int64 `json:"malformed"`
+	StrayReports int64 `json:"stray_reports"`
+	// Datagrams that the kernel had no room for, that were longer than any
+	// packet of audio, and that could not be sent.
+	KernelDropped int64 `json:"kernel_dropped"`
+	Truncated     int64 `json:"truncated"`
+	Unsent        int64 `json:"unsent"`
+}
+
+// Stats returns the counters of the shared port, all 0 if there is none.
+func (s *Server) Stats() PortStats {
+	p := s.shared
+	if p == nil {
+		return PortStats{}
+	}
+	io := p.rtp.stats()
+	return PortStats{
+		Legs: p.nLegs.Load(), Senders: p.nCallers.Load(),
+		Strangers: p.strangers.Load(), Malformed: p.malformed.Load(), StrayReports: p.strayReports.Load(),
+		KernelDropped: io.KernelDropped, Truncated: io.Truncated, Unsent: io.SendBlocked + io.SendFailed,
+	}
+}
+
 // Open mints an address for leg (transport.Transport). Nothing is sent or heard
 // there until Take, Answer or Dial says who is at the other end.
 func (s *Server) Open(leg *engine.Leg, st transport.Stream) (transport.Endpoint, error) {

@@ -1,13 +1,22 @@
 package rtpio
 
 import (
+	"flag"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain has more tests run at once than there are processors: they sleep most
+// of the time.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		_ = f.Value.Set("8")
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // TestEchoToWhoeverSends: what a phone says, whom nobody announced, comes back
 // sample for sample, one packet each 20 ms.
