@@ -62,7 +62,7 @@ func TestFlood(t *testing.T) {
 	r := newRig(t, Config{Jitter: steady})
 	r.mute()
 	p := newL16(t, r.server.Addr()).record()
-	said := noise(2.5, 9)
+	said := noise(1.5, 9)
 	done := make(chan struct{})
 	go func() { defer close(done); p.talk(said) }()
 	soon(t, func() bool { return len(r.rang()) == 1 })
@@ -73,9 +73,9 @@ func TestFlood(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	random := rand.New(rand.NewPCG(1, 2))
 	flood := func(n int, packets func(i int) (netip.AddrPort, []byte)) {
-		for i := 0; i < n; i += 500 {
+		for i := 0; i < n; i += 1250 {
 			r.on(func(p *port) {
-				for k := i; k < i+500; k++ {
+				for k := i; k < i+1250; k++ {
 					p.hand(packets(k))
 				}
 			})

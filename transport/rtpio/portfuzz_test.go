@@ -196,6 +196,49 @@ func TestDesk(t *testing.T) {
 	require.Empty(t, d.port.check())
 }
 
+// says has somebody say a few packets in their time, and tells who rang by then.
+func (d *desk) says(op byte, ssrc uint32, n int) (rang int) {
+	for i := range n {
+		d.do(op, packetOf(0, ssrc, uint16(100+i), 1, 2, 3))
+		d.turn()
+	}
+	before := len(d.rang)
+	d.rings()
+	return len(d.rang) - before
+}
+
+// TestHeirs: who goes on as what, on a clock that no machine holds up.
+func TestHeirs(t *testing.T) {
+	d := newDesk(t)
+	defer d.s.cfg.Engine.Close()
+	const here, there, elsewhere = 0, 1 << 4, 1 << 3 // another port; another address
+	require.Equal(t, 1, d.says(here, 1, 3))
+	d.do(6, nil)
+	require.Equal(t, 1, d.port.legs)
+	c := d.port.streams[1]
+	require.Zero(t, d.says(here, 2, 4), "60 ms are not enough to tell")
+	require.EqualValues(t, 1, c.ssrc)
+	require.Zero(t, d.says(here, 2, 3))
+	require.EqualValues(t, 2, c.ssrc, "restarted")
+	require.EqualValues(t, 3+7, d.eps[1].Stats().MessagesIn, "and nothing lost")
+
+	require.Zero(t, d.says(there, 2, 20), "400 ms are not enough for another port")
+	require.Equal(t, 1, d.says(elsewhere, 2, 40), "another address is another sender")
+	require.Zero(t, d.says(there, 2, 7))
+	require.EqualValues(t, 4001, c.remote.Port())
+	require.Same(t, c, d.port.streams[2])
+
+	require.Zero(t, d.says(there, 2, 3))
+	require.Equal(t, 1, d.says(here, 3, 3))
+	d.do(6, nil)
+	require.Equal(t, 2, d.port.legs)
+	o := d.port.streams[3]
+	d.port.move(o, c.remote) // two of one source
+	require.Equal(t, 1, d.says(there, 4, 10), "nobody knows which of the two it would be")
+	require.Equal(t, []uint32{2, 3}, []uint32{c.ssrc, o.ssrc})
+	require.Empty(t, d.port.check())
+}
+
 // FuzzPort: whatever comes in whatever order, nothing panics, the tables agree,
 // and nobody is sent much more than came.
 func FuzzPort(f *testing.F) {
