@@ -126,11 +126,11 @@ const (
 // pressed key, it returns that.
 func (in *Inbound) Push(now int64, p *Packet) (key byte, pressed bool) {
 	content := Audio
-	switch p.PayloadType {
-	case in.cfg.PayloadType:
-	case in.cfg.NoiseType:
+	switch t := p.PayloadType; {
+	case t == in.cfg.PayloadType:
+	case t == in.cfg.NoiseType:
 		content = Noise
-	case in.cfg.EventType:
+	case t == in.cfg.EventType && t != 0: // 0 is none, and PCMU's
 		content = NoAudio
 	default:
 		in.n.WrongType++
