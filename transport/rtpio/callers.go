@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	// kept packets of a caller: half a second.
-	kept = 25
+	// kept packets of a caller: of 20 ms, more than it takes until a stream may
+	// come from another address (rebinds).
+	kept = 32
 	// perSource callers at one address, refused ones aside.
 	perSource = 8
 	// A caller of whom one packet came is forgotten after a second of silence,

@@ -34,7 +34,7 @@ func (r *rig) answered(p *phone, ip string, port int, lines ...string) (*engine.
 	leg, ep := r.open()
 	answer, err := r.server.Answer(ep.URL(), []byte(offerTo(ip, port, lines...)))
 	require.NoError(r.t, err)
-	p.to = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(portOf(r.t, answer)))
+	p.sendTo(portOf(r.t, answer))
 	return leg, ep.(*endpoint), string(answer)
 }
 
@@ -48,6 +48,7 @@ func (e *endpoint) onConn(t *testing.T, fn func(c *conn)) {
 	c.loop.hold(t, func() { fn(c) })
 }
 
+// anywhere is nobody's address.
 func anywhere() netip.AddrPort { return netip.MustParseAddrPort("127.0.0.1:9") }
 
 // TestAnswer: who offered is heard and hears, wherever it sends from, and nobody
@@ -81,7 +82,7 @@ func TestAnswer(t *testing.T) {
 		moved := p.moved("127.0.0.1:0").record()
 		more := noise(0.3, 3)
 		moved.talk(more)
-		soon(t, func() bool { return len(moved.all()) > 320*20 })
+		soon(t, func() bool { return len(moved.all()) > 320*10 })
 		require.EqualValues(t, 7, ep.Stats().Refused)
 		ep.Drain()
 		require.NoError(t, r.down())
@@ -282,7 +283,7 @@ func TestOfferAccept(t *testing.T) {
 		require.ErrorIs(t, r.server.Press(ep.URL(), '1', 0), ErrUnknown)
 		require.NoError(t, r.server.Accept(ep.URL(), []byte(offerTo("127.0.0.1", int(p.addr().Port())))))
 		require.ErrorIs(t, r.server.Accept(ep.URL(), []byte(offerTo("127.0.0.1", 9))), ErrUnknown)
-		p.to = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(portOf(t, offer)))
+		p.sendTo(portOf(t, offer))
 		said := noise(0.4, 1)
 		p.talk(said)
 		soon(t, func() bool { return len(p.all()) > len(said) })
@@ -321,7 +322,7 @@ func TestDial(t *testing.T) {
 		back := p.moved("127.0.0.1:0").record() // it receives at one port, and sends from another
 		said := noise(0.4, 3)
 		back.talk(said)
-		soon(t, func() bool { return find(p.all(), said[len(said)-64:]) >= 0 })
+		soon(t, func() bool { return len(p.all()) > len(hello)+len(said) })
 		r.echoed(said, p.all()[len(hello):])
 		require.Empty(t, back.heard())
 		require.Empty(t, stranger.heard())

@@ -170,6 +170,9 @@ func (p *phone) record() *phone {
 func (p *phone) came(b []byte, from netip.AddrPort, media bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if to := p.to; to != anywhere() && from.Port() != to.Port() && from.Port() != to.Port()+1 {
+		return // a report of another test, to the port behind one of its own
+	}
 	p.froms[from]++
 	var r rtpmedia.Report
 	var pkt rtpmedia.Packet
@@ -185,6 +188,13 @@ func (p *phone) came(b []byte, from netip.AddrPort, media bool) {
 		pkt.Payload = bytes.Clone(pkt.Payload)
 		p.media = append(p.media, pkt)
 	}
+}
+
+// sendTo is where the phone sends from now on.
+func (p *phone) sendTo(port int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.to = netip.AddrPortFrom(anywhere().Addr(), uint16(port))
 }
 
 // packets returns what was recorded of a payload type.

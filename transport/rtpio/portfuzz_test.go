@@ -228,7 +228,18 @@ func TestHeirs(t *testing.T) {
 	require.EqualValues(t, 4001, c.remote.Port())
 	require.Same(t, c, d.port.streams[2])
 
+	// A stream beside one that goes on, and missed a packet just then.
 	require.Zero(t, d.says(there, 2, 3))
+	d.do(there, packetOf(0, 5, 1, 1))
+	d.turn()
+	d.do(there, packetOf(0, 5, 2, 1))
+	d.turn()
+	d.do(there, packetOf(0, 2, 104, 1))
+	d.do(there, packetOf(0, 5, 3, 1))
+	d.rings()
+	require.EqualValues(t, 5, d.rang[len(d.rang)-1].SSRC)
+	require.EqualValues(t, 2, c.ssrc)
+
 	require.Equal(t, 1, d.says(here, 3, 3))
 	d.do(6, nil)
 	require.Equal(t, 2, d.port.legs)

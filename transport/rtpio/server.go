@@ -234,7 +234,7 @@ func (s *Server) Open(leg *engine.Leg, st transport.Stream) (transport.Endpoint,
 }
 
 // Take lets the sender that rang as stream (transport.Sender.ID) into the leg at
-// url. What it sent since, at most half a second of it, is kept. It fails with
+// url. What it sent since, its last 32 packets of it, is kept. It fails with
 // ErrUnknown if the sender has gone.
 func (s *Server) Take(url, stream string) error {
 	e, err := s.endpoint(url)
