@@ -11,6 +11,7 @@
 //	socket_test.go    there and back over TCP; allocations of either way
 //	pacer_test.go     how late frames leave, and at what cost
 //	memory_test.go    a leg with an idle connection
+//	calls_test.go     paced calls at a server of its own, by bench/load
 //
 // The cost of one function is measured beside its code. Every benchmark runs
 // in the same binary with a peer, what one writes first, and a floor, code

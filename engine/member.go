@@ -5,21 +5,6 @@ import (
 	"sync/atomic"
 
 	"github.com/mixminus/mixminus/engine/mix"
-	"github.com/mixminus/mixminus/engine/pcm"
-)
-
-const (
-	// memberTarget is how many frames of a member wait before the first is
-	// mixed, and memberDepth how many may wait: more are a backlog, of which
-	// the oldest are skipped.
-	memberTarget = 2
-	memberDepth  = 8
-	// memberTap is the size of a member's ring.
-	memberTap = 32
-	// fadeSamples is how long audio takes to begin or to end: 5 ms.
-	fadeSamples = 80
-	// unity is a gain of 1.
-	unity = float32(1)
 )
 
 // Member is a leg in a room. Methods are safe for concurrent use.
@@ -28,30 +13,17 @@ type Member struct {
 	room  *Room
 	leg   *Leg
 	rawID []byte
-	tap   *Tap
-	asm   *mix.Assembler // of an unmixed leg, else nil
 	left  chan struct{}
 
 	// Owned by the pacer's goroutine.
-	queue   memberQueue
-	in      mix.Samples // what it says in this tick
-	spoke   bool        // in holds something
-	playing bool        // enough was queued to begin
-	level   float32     // gain at the end of the last frame
-	last    int16       // last sample, before the gain
-	scratch pcm.Frame
+	feed    // what it says
+	cushion // of what it hears
 	context *Render
-	primed  bool // its source has a cushion
 
 	// Atomic.
 	gain    atomic.Uint32 // bits of a float32
 	muted   atomic.Bool
 	whisper atomic.Pointer[Member]
-	n       memberCounters
-}
-
-type memberCounters struct {
-	frames, underruns, skipped, refused atomic.Int64
 }
 
 // MemberStats counts a member's frames of 20 ms in its room.
@@ -69,12 +41,9 @@ type MemberStats struct {
 }
 
 func newMember(r *Room, leg *Leg) *Member {
-	m := &Member{room: r, leg: leg, rawID: []byte(leg.ID()), tap: leg.Tap(memberTap), left: make(chan struct{})}
-	m.tap.lat = nil // a room is no consumer whose latency an app sees
+	m := &Member{room: r, leg: leg, rawID: []byte(leg.ID()), left: make(chan struct{})}
+	m.open(leg, nil)
 	m.gain.Store(math.Float32bits(unity))
-	if leg.Channels() == Unmixed {
-		m.asm = mix.NewAssembler(leg.cfg.MaxSpeakers)
-	}
 	return m
 }
 
@@ -122,133 +91,20 @@ func (m *Member) Whisper(to *Member) {
 // Stats returns the counters.
 func (m *Member) Stats() MemberStats {
 	return MemberStats{
-		Frames: m.n.frames.Load(), Underruns: m.n.underruns.Load(), Skipped: m.n.skipped.Load(),
-		Refused: m.n.refused.Load(), TapDropped: m.tap.Dropped(),
+		Frames: m.frames.Load(), Underruns: m.underruns.Load(), Skipped: m.skipped.Load(),
+		Refused: m.refused.Load(), TapDropped: m.tap.Dropped(),
 	}
 }
 
-// pull takes the member's next frame into in, with its gain, and reports
-// whether there is one.
-func (m *Member) pull() bool {
-	m.spoke = false
-	m.drain()
-	if !m.playing && m.queue.n < memberTarget {
-		return false
-	}
-	if !m.queue.pop(&m.in) {
-		return m.runDry()
-	}
-	if !m.playing {
-		m.playing = true
-		m.level = 0 // so that it fades in
-	}
-	m.n.frames.Add(1)
-	m.last = m.in[pcm.FrameSamples-1]
-	m.scale()
-	m.spoke = true
-	return true
-}
-
-// drain moves what came into the queue.
-func (m *Member) drain() {
-	now := Now()
-	for f := m.tap.Peek(); f != nil; f = m.tap.Peek() {
-		if m.asm == nil {
-			m.enqueue(&f.Samples)
-		} else {
-			m.asm.Push(f, now)
-		}
-		m.tap.Release()
-	}
-	for m.asm != nil && m.asm.Pop(&m.scratch, now) {
-		m.enqueue(&m.scratch.Samples)
-	}
-}
-
-func (m *Member) enqueue(samples *mix.Samples) {
-	if m.queue.n == memberDepth {
-		m.queue.skip(memberDepth - memberTarget)
-		m.n.skipped.Add(memberDepth - memberTarget)
-	}
-	m.queue.push(samples)
-}
-
-// runDry lets the last sample fade out.
-func (m *Member) runDry() bool {
-	m.playing = false
-	m.n.underruns.Add(1)
-	if m.last == 0 || m.level == 0 {
-		return false
-	}
-	clear(m.in[:])
-	for i := range fadeSamples {
-		m.in[i] = int16(float32(m.last) * m.level * float32(fadeSamples-i) / fadeSamples)
-	}
-	m.last, m.level = 0, 0
-	m.spoke = true
-	return true
-}
-
-// scale multiplies in by the gain; where that changes, and where audio begins,
-// it gets there step by step.
-func (m *Member) scale() {
-	target := m.Gain()
+// next takes the member's next frame into in, with its gain, and reports whether
+// there is one.
+func (m *Member) next() bool {
+	gain := m.Gain()
 	if m.muted.Load() {
-		target = 0
+		gain = 0
 	}
-	switch {
-	case m.level == target && target == unity:
-		return
-	case m.level == target && target == 0:
-		clear(m.in[:])
-		return
-	}
-	step := (target - m.level) / fadeSamples
-	for i := range m.in {
-		g := target
-		if i < fadeSamples {
-			g = m.level + step*float32(i)
-		}
-		m.in[i] = mix.Clamp(int32(math.Round(float64(g * float32(m.in[i])))))
-	}
-	m.level = target
+	return m.pull(gain)
 }
 
-// push gives the member what it hears. The first frames are preceded by some
-// silence, so that the peer does not run dry between two ticks.
-func (m *Member) push(samples *mix.Samples) {
-	if !m.primed || m.leg.source.Depth() == 0 {
-		m.primed = true
-		m.leg.source.roomWrite(silence[:])
-	}
-	if n := m.leg.source.roomWrite(samples[:]); n < pcm.FrameSamples {
-		m.n.refused.Add(1)
-	}
-}
-
-var silence [memberTarget * pcm.FrameSamples]int16
-
-// memberQueue is a short queue of frames. The zero value is empty.
-type memberQueue struct {
-	frames  [memberDepth]mix.Samples
-	head, n int
-}
-
-func (q *memberQueue) push(f *mix.Samples) {
-	q.frames[(q.head+q.n)%memberDepth] = *f
-	q.n++
-}
-
-func (q *memberQueue) pop(f *mix.Samples) bool {
-	if q.n == 0 {
-		return false
-	}
-	*f = q.frames[q.head]
-	q.skip(1)
-	return true
-}
-
-func (q *memberQueue) skip(k int) {
-	q.head = (q.head + k) % memberDepth
-	q.n -= k
-}
+// hear gives the member what the room says to it.
+func (m *Member) hear(samples *mix.Samples) { m.push(m.leg.source, samples) }

@@ -1,12 +1,23 @@
 package engine
 
-import "sync/atomic"
+import (
+	"sync/atomic"
 
-const (
-	chunkSamples = 3200 // 200 ms
+	"github.com/mixminus/mixminus/engine/pcm"
 )
 
-type chunk [chunkSamples]int16
+// chunkSamples is a frame's. A source whose frames leave as they come, an echo,
+// then writes into the same 640 bytes again and again, which are in the cache
+// when those of a thousand others are not.
+const chunkSamples = pcm.FrameSamples
+
+type chunk struct {
+	samples [chunkSamples]int16
+	next    *chunk // the one below, among those that are spare
+}
+
+// maxSpare chunks are kept: who writes 200 ms at a time allocates nothing.
+const maxSpare = 10
 
 // queue is an unbounded count of samples in a bounded number of chunks that
 // are allocated as they are needed. One goroutine appends (the holder of the
@@ -18,7 +29,12 @@ type queue struct {
 	// modulo len(slots). The appender stores a chunk, the taker removes it
 	// when its last sample is taken.
 	slots []atomic.Pointer[chunk]
-	spare atomic.Pointer[chunk]
+
+	// spare is a stack of chunks that are empty, the last one on top. The taker
+	// puts them there, the appender alone takes them away, so that what lies
+	// below the top is what it was when the top was loaded.
+	spare  atomic.Pointer[chunk]
+	spares atomic.Int32
 
 	// tail is stored by the appender and passes the samples below it to the
 	// taker; head is stored by the taker and passes the room below it back.
@@ -43,12 +59,10 @@ func (q *queue) append(samples []int16) int {
 		s := q.slot(tail)
 		c := s.Load()
 		if c == nil {
-			if c = q.spare.Swap(nil); c == nil {
-				c = new(chunk)
-			}
+			c = q.empty()
 			s.Store(c)
 		}
-		k := copy(c[tail%chunkSamples:], samples[:min(int64(len(samples)), room)])
+		k := copy(c.samples[tail%chunkSamples:], samples[:min(int64(len(samples)), room)])
 		samples, n = samples[k:], n+k
 		tail, room = tail+int64(k), room-int64(k)
 	}
@@ -59,7 +73,7 @@ func (q *queue) append(samples []int16) int {
 // copyOut copies the samples from pos on into dst; they stay queued.
 func (q *queue) copyOut(dst []int16, pos int64) {
 	for len(dst) > 0 {
-		k := copy(dst, q.slot(pos).Load()[pos%chunkSamples:])
+		k := copy(dst, q.slot(pos).Load().samples[pos%chunkSamples:])
 		dst, pos = dst[k:], pos+int64(k)
 	}
 }
@@ -72,10 +86,35 @@ func (q *queue) take(pos int64) {
 		if end > pos {
 			break
 		}
-		q.spare.Store(q.slot(head).Swap(nil))
+		q.keep(q.slot(head).Swap(nil))
 		head = end
 	}
 	q.head.Store(pos)
+}
+
+// empty returns a chunk for the appender.
+func (q *queue) empty() *chunk {
+	for c := q.spare.Load(); c != nil; c = q.spare.Load() {
+		if q.spare.CompareAndSwap(c, c.next) {
+			q.spares.Add(-1)
+			return c
+		}
+	}
+	return new(chunk)
+}
+
+// keep keeps a chunk that the taker has emptied, if there are not enough.
+func (q *queue) keep(c *chunk) {
+	if q.spares.Load() >= maxSpare {
+		return
+	}
+	q.spares.Add(1)
+	for {
+		c.next = q.spare.Load()
+		if q.spare.CompareAndSwap(c.next, c) {
+			return
+		}
+	}
 }
 
 func (q *queue) len() int64 { return q.tail.Load() - q.head.Load() }

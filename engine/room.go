@@ -198,7 +198,7 @@ func (r *Room) tick() {
 		if isDone(m.leg) {
 			r.remove(m) // and it says its last frame
 		}
-		if m.pull() && m.whisper.Load() == nil {
+		if m.next() && m.whisper.Load() == nil {
 			r.sum.Add(&m.in)
 		}
 	}
@@ -229,7 +229,7 @@ func (r *Room) hear(m *Member, members []*Member) {
 	} else {
 		sum.Mix(&r.out)
 	}
-	m.push(&r.out)
+	m.hear(&r.out)
 }
 
 // render hands the members' audio to the room's own leg.

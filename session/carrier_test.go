@@ -66,3 +66,29 @@ func TestCarrierWithoutMediaHasNoCalls(t *testing.T) {
 		require.Empty(w, cloud.lines())
 	})
 }
+
+// TestCloudHasMediaOfItsOwn gives two clouds that dial addresses different ones.
+func TestCloudHasMediaOfItsOwn(t *testing.T) {
+	own := &fakeMedia{endpoints: map[string]*fakeEndpoint{}}
+	clouds := []*fakeCloud{}
+	for _, name := range []string{"fake", "own"} {
+		clouds = append(clouds, &fakeCloud{name: name, calls: map[string]CallState{}, urls: map[string]string{}})
+	}
+	inWorld(t, Config{Clouds: []Cloud{clouds[0], clouds[1]}, CloudMedia: map[string]transport.Transport{"own": own}}, func(w *world) {
+		for i, media := range []*fakeMedia{w.media, own} {
+			clouds[i].media, clouds[i].tell = media, w.Deliver
+			before := len(media.endpoints)
+			c, err := w.Create(w.Context(), clouds[i].name, []byte(`{}`), Options{})
+			require.NoError(w, err)
+			require.Len(w, media.endpoints, before+1)
+			require.NoError(w, c.HangUp(w.Context(), false))
+			<-c.Done()
+		}
+	})
+	e := engine.New(engine.Config{})
+	defer e.Close()
+	_, err := New(Config{Engine: e, Clouds: []Cloud{clouds[1]}, CloudMedia: map[string]transport.Transport{"own": own}})
+	require.NoError(t, err, "nobody needs Config.Media")
+	_, err = New(Config{Engine: e, Clouds: []Cloud{clouds[0]}, CloudMedia: map[string]transport.Transport{"own": own}})
+	require.ErrorContains(t, err, "Config.Media is nil")
+}

@@ -242,6 +242,9 @@ func (c *Call) open() {
 // openEndpoint gives leg an address at what carries the media of its cloud.
 func (c *Call) openEndpoint(leg *engine.Leg) (transport.Endpoint, error) {
 	media := c.manager.media
+	if own := c.manager.cloudMedia[c.cloud.Name()]; own != nil {
+		media = own
+	}
 	if carrier, ok := c.cloud.(Carrier); ok {
 		if media = carrier.Media(); media == nil {
 			return nil, fmt.Errorf("session: the media of cloud %s is not ready", c.cloud.Name())

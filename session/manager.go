@@ -44,12 +44,14 @@ func (e *FieldError) Error() string {
 }
 
 // Config of a Manager. Engine and Clouds are needed, and Media unless each of
-// the clouds is a Carrier.
+// the clouds is a Carrier or has media in CloudMedia.
 type Config struct {
 	// Engine makes the calls' legs; the manager does not close it.
 	Engine *engine.Engine
-	// Media gives the legs addresses, but those of a Carrier's calls.
-	Media transport.Transport
+	// Media gives the legs addresses, but those of a Carrier's calls, and
+	// CloudMedia, by cloud, those of clouds that dial other addresses.
+	Media      transport.Transport
+	CloudMedia map[string]transport.Transport
 	// Clouds by their names.
 	Clouds []Cloud
 	// CallbackURL is where clouds post events, and CallbackURLs, by cloud,
@@ -93,6 +95,7 @@ type Manager struct {
 	// Static after construction.
 	engine         *engine.Engine
 	media          transport.Transport
+	cloudMedia     map[string]transport.Transport
 	clouds         map[string]Cloud
 	callbackURL    string
 	callbackURLs   map[string]string
@@ -132,13 +135,13 @@ func New(cfg Config) (*Manager, error) {
 	switch {
 	case cfg.Engine == nil:
 		return nil, errors.New("session: Config.Engine is nil")
-	case cfg.Media == nil && !carryThemselves(cfg.Clouds):
+	case cfg.Media == nil && !cfg.carryThemselves():
 		return nil, errors.New("session: Config.Media is nil")
 	case cfg.MaxCalls < 0:
 		return nil, fmt.Errorf("session: Config.MaxCalls = %d, want 0 or more", cfg.MaxCalls)
 	}
 	m := &Manager{
-		engine: cfg.Engine, media: cfg.Media, callbackURL: cfg.CallbackURL, callbackURLs: maps.Clone(cfg.CallbackURLs),
+		engine: cfg.Engine, media: cfg.Media, cloudMedia: maps.Clone(cfg.CloudMedia), callbackURL: cfg.CallbackURL, callbackURLs: maps.Clone(cfg.CallbackURLs),
 		onIncoming: cfg.OnIncoming, onCall: cfg.OnCall, onRoom: cfg.OnRoom,
 		log: cfg.Logger, clock: cfg.Clock.orSystem(), maxCalls: cfg.MaxCalls,
 		answerWithin:   orDefault(cfg.AnswerWithin, answerLimit),
@@ -171,11 +174,11 @@ func New(cfg Config) (*Manager, error) {
 	return m, nil
 }
 
-// carryThemselves reports whether no call of these clouds needs Config.Media.
-func carryThemselves(clouds []Cloud) bool {
-	return len(clouds) > 0 && !slices.ContainsFunc(clouds, func(c Cloud) bool {
+// carryThemselves reports whether no call of the clouds needs Media.
+func (cfg *Config) carryThemselves() bool {
+	return len(cfg.Clouds) > 0 && !slices.ContainsFunc(cfg.Clouds, func(c Cloud) bool {
 		_, ok := c.(Carrier)
-		return !ok
+		return !ok && (c == nil || cfg.CloudMedia[c.Name()] == nil)
 	})
 }
 

@@ -55,4 +55,7 @@ type RTPStats struct {
 	PeerLost   int64   `json:"peer_lost"`
 	PeerJitter float64 `json:"peer_jitter_ms"`
 	RoundTrip  float64 `json:"round_trip_ms"`
+	// Withheld packets of those sent were kept from a sender that nobody
+	// announced and that sent next to nothing: the address may be a lie.
+	Withheld int64 `json:"withheld,omitempty"`
 }

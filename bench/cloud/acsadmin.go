@@ -25,7 +25,7 @@ var acsAdmin = map[string]adminFunc{
 
 // inviteeRequest says how somebody takes it: one person, or with an empty ID
 // all of whom nothing else is said. Answer is "answer", which is the default,
-// "decline" or "timeout".
+// "decline", "timeout", or "person": it rings for one, who answers by WebRTC.
 type inviteeRequest struct {
 	ID     string   `json:"id,omitempty"`
 	Answer string   `json:"answer,omitempty"`
@@ -46,6 +46,8 @@ func adminInvitee(s *Server, _ *http.Request, body []byte) (int, any, error) {
 	}
 	switch req.Answer {
 	case "", "answer":
+	case "person":
+		callee.Person = true
 	case "decline":
 		if callee.Refuse == nil {
 			callee.Refuse = &Result{}
@@ -53,7 +55,7 @@ func adminInvitee(s *Server, _ *http.Request, body []byte) (int, any, error) {
 	case "timeout":
 		callee.Ring = 24 * time.Hour
 	default:
-		return 0, nil, fmt.Errorf("cloud: answer: %q: want answer, decline or timeout", req.Answer)
+		return 0, nil, fmt.Errorf("cloud: answer: %q: want answer, decline, timeout or person", req.Answer)
 	}
 	if req.Voice != nil {
 		callee.Script.Speakers = []Speaker{*req.Voice}

@@ -166,26 +166,63 @@ func (c *acsCall) invite(i *invitation, timeout time.Duration) {
 	callee := c.server.inviteeFor(Added{
 		CallID: c.id, APIVersion: c.order.version, RawID: raw, Operation: "addParticipant", OperationContext: i.op.OperationContext,
 	})
+	var guest *person
 	if why == nil {
-		t := time.NewTimer(c.server.scaled(min(callee.ring(), timeout)))
-		defer t.Stop()
-		select {
-		case <-t.C:
-		case <-i.cancelled:
-			return // told by who cancelled it
-		case <-c.ctx.Done():
-			return // CallDisconnected says so
+		var over bool
+		if guest, why, over = c.ringInvitee(i, callee, timeout); over {
+			return
 		}
 	}
 	c.mu.Lock()
-	if i.settled {
-		c.mu.Unlock()
-		return
-	}
+	settled := i.settled
 	i.settled = true
 	c.mu.Unlock()
+	if settled {
+		if guest != nil {
+			guest.end("the invitation was taken back")
+		}
+		return
+	}
+	who := i.who
+	if why != nil {
+		c.tell("AddParticipantFailed", i.op, *why, eventData{Participant: &who})
+		return
+	}
+	c.tell("AddParticipantSucceeded", i.op, resultDone, eventData{Participant: &who})
+	if guest == nil {
+		c.enter(callee.voice(raw))
+	} else if err := c.seat(Speaker{ID: raw, Name: guest.name, mic: guest.mic}, guest, false); err != nil {
+		guest.end(err.Error())
+	}
+}
+
+// ringInvitee lets it ring, and returns the person who answered, if one was to,
+// or why nobody did. over: it does not matter any more, for the invitation was
+// taken back, which is told by who did so, or the call has ended.
+func (c *acsCall) ringInvitee(i *invitation, callee Callee, timeout time.Duration) (guest *person, why *Result, over bool) {
+	rings := min(callee.ring(), timeout)
+	if callee.Person {
+		r := c.rings()
+		r.Operation, r.To, r.From, r.Context = "addParticipant", i.who.rawID(), c.botRawID(), i.op.OperationContext
+		guest, answered := c.ringPeople(r, rings, i.cancelled)
+		switch {
+		case guest != nil:
+			return guest, nil, false
+		case answered:
+			return nil, &resultDeclined, false
+		}
+		return nil, &resultUnavailable, isClosed(i.cancelled) || c.ctx.Err() != nil
+	}
+	t := time.NewTimer(c.server.scaled(rings))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-i.cancelled:
+		return nil, nil, true
+	case <-c.ctx.Done():
+		return nil, nil, true
+	}
 	switch {
-	case why != nil:
 	case callee.ring() >= timeout:
 		why = &resultUnavailable
 	case callee.Refuse != nil:
@@ -194,13 +231,7 @@ func (c *acsCall) invite(i *invitation, timeout time.Duration) {
 			why = &resultDeclined
 		}
 	}
-	who := i.who
-	if why != nil {
-		c.tell("AddParticipantFailed", i.op, *why, eventData{Participant: &who})
-		return
-	}
-	c.tell("AddParticipantSucceeded", i.op, resultDone, eventData{Participant: &who})
-	c.enter(callee.voice(raw))
+	return nil, why, false
 }
 
 // cancelRequest is CancelAddParticipantRequest.

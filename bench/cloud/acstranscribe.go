@@ -57,7 +57,7 @@ type transcriptionState struct {
 
 	shared bool       // it goes over the media's socket
 	conn   *mediaConn // its own
-	dial   chan dialled
+	dial   chan dialledSocket
 }
 
 // transcriptionWish is a start, stop or update.
@@ -202,22 +202,22 @@ func (c *acsCall) obeyTranscription(w transcriptionWish, s *stream) {
 		c.tellTranscription("TranscriptionStopped", "subscriptionStopped", w.op, resultDone)
 	default:
 		t.op = w.op
-		if s.conn != nil && t.options.url == c.asked.url {
+		if conn, ok := s.conn.(*mediaConn); ok && t.options.url == c.asked.url {
 			t.shared = true
-			c.settleTranscription(dialled{conn: s.conn})
+			c.settleTranscription(dialledSocket{conn: conn})
 			return
 		}
-		t.shared, t.dial = false, make(chan dialled, 1)
+		t.shared, t.dial = false, make(chan dialledSocket, 1)
 		out := t.dial
 		c.server.wg.Go(func() {
 			conn, _, err := c.dialSocket(c.ctx, t.options.url)
-			out <- dialled{conn, err}
+			out <- dialledSocket{conn, err}
 		})
 	}
 }
 
 // settleTranscription takes the socket that the transcription goes over.
-func (c *acsCall) settleTranscription(d dialled) {
+func (c *acsCall) settleTranscription(d dialledSocket) {
 	t := c.transcription
 	if d.err == nil && !t.shared {
 		t.conn = d.conn
@@ -306,7 +306,7 @@ func (c *acsCall) sendTranscript(u utterance, id, status string, at moment) {
 	t := c.transcription
 	conn := t.conn
 	if t.shared {
-		conn = at.stream.conn
+		conn, _ = at.stream.conn.(*mediaConn)
 	}
 	if conn == nil {
 		if t.active {
@@ -338,7 +338,7 @@ func (c *Call) hushedSpeaker(speaker int) bool {
 func (m *mediaConn) discardLoop() {
 	defer close(m.gone)
 	for {
-		m.waitForStall(context.Background())
+		m.wait(context.Background(), m.left)
 		if _, _, err := m.ws.ReadMessage(); err != nil {
 			m.err = err
 			return

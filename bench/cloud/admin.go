@@ -34,7 +34,7 @@ const (
 //	POST   /v1/calls/{id}/faults   Fault -> 204
 //	GET    /v1/resource            -> resourceSummary
 //
-// and what adminroster.go, acsadmin.go and graphadmin.go list.
+// and what adminroster.go, acsadmin.go, graphadmin.go and peopleadmin.go list.
 //
 // Errors are {"error": "..."} and say which field is wrong. It is served to
 // this machine only, and not to web pages that a browser on it shows.
@@ -55,10 +55,34 @@ func (s *Server) adminHandler() http.Handler {
 	maps.Copy(handlers, rosterAdmin)
 	maps.Copy(handlers, graphAdmin)
 	maps.Copy(handlers, acsAdmin)
+	maps.Copy(handlers, peopleAdmin)
 	for pattern, h := range handlers {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { s.answerAdmin(w, r, h) })
 	}
-	return http.NewCrossOriginProtection().Handler(mux)
+	mux.HandleFunc("GET /v1/live/events", s.serveEvents)
+	mux.HandleFunc("GET /v1/calls/{id}/live/events", s.serveCallEvents)
+	if s.Page != nil {
+		mux.Handle("GET /", s.Page)
+		mux.HandleFunc("GET /v1/", func(w http.ResponseWriter, r *http.Request) {
+			adminError(w, http.StatusNotFound, fmt.Errorf("cloud: path: %q: there is nothing", r.URL.Path))
+		})
+	}
+	return http.NewCrossOriginProtection().Handler(fromHere(mux))
+}
+
+// fromHere refuses what a page asks for whose name resolves to this machine.
+func fromHere(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := r.Host
+		if name, _, err := net.SplitHostPort(host); err == nil {
+			host = name
+		}
+		if ip := net.ParseIP(strings.Trim(host, "[]")); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			adminError(w, http.StatusForbidden, fmt.Errorf("cloud: Host: %q is not this machine", r.Host))
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // adminFunc returns the status of success, and what to answer with.
@@ -68,15 +92,6 @@ type adminFunc func(*Server, *http.Request, []byte) (int, any, error)
 var errUnknownCall = errors.New("cloud: id: no such call")
 
 func (s *Server) answerAdmin(w http.ResponseWriter, r *http.Request, h adminFunc) {
-	host := r.Host
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	// A page whose name resolves to this machine must not get in either.
-	if ip := net.ParseIP(strings.Trim(host, "[]")); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		adminError(w, http.StatusForbidden, fmt.Errorf("cloud: Host: %q is not this machine", r.Host))
-		return
-	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxAdminBody))
 	if err != nil {
 		adminError(w, http.StatusRequestEntityTooLarge, fmt.Errorf("cloud: body: %w", err))
@@ -91,6 +106,10 @@ func (s *Server) answerAdmin(w http.ResponseWriter, r *http.Request, h adminFunc
 			_, _ = w.Write(file)
 			return
 		}
+		if d, ok := v.(description); ok {
+			d.write(w)
+			return
+		}
 		newResponse(status, v).write(w)
 	case errors.Is(err, errUnknownCall):
 		adminError(w, http.StatusNotFound, err)
@@ -102,6 +121,9 @@ func (s *Server) answerAdmin(w http.ResponseWriter, r *http.Request, h adminFunc
 }
 
 func adminError(w http.ResponseWriter, status int, err error) {
+	if status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "5")
+	}
 	newResponse(status, map[string]string{"error": err.Error()}).write(w)
 }
 
@@ -185,6 +207,7 @@ type calleeRequest struct {
 	scriptRequest
 	Ring   string  `json:"ring,omitempty"`
 	Lobby  bool    `json:"lobby,omitempty"`
+	Person bool    `json:"person,omitempty"`
 	Refuse *Result `json:"refuse,omitempty"`
 }
 
@@ -193,12 +216,12 @@ func adminCallee(s *Server, _ *http.Request, body []byte) (int, any, error) {
 	if err := decodeAdmin(body, &req); err != nil {
 		return 0, nil, err
 	}
-	callee := Callee{Refuse: req.Refuse, Lobby: req.Lobby}
+	callee := Callee{Refuse: req.Refuse, Lobby: req.Lobby, Person: req.Person}
 	var err error
 	if callee.Ring, err = duration("ring", req.Ring, 0); err != nil {
 		return 0, nil, err
 	}
-	if callee.Script, err = req.script(); err != nil && req.Refuse == nil {
+	if callee.Script, err = req.script(); err != nil && req.Refuse == nil && !(req.Person && len(req.Script) == 0) {
 		return 0, nil, err
 	}
 	s.mu.Lock()

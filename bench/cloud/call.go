@@ -91,6 +91,8 @@ type Call struct {
 	deaf    bool         // the bot's audio reaches nobody
 	want    *streamWish
 	media   mediaState
+	guests  []*person
+	live    liveState
 	bad     map[string]int // messages that were not understood, by reason
 	hungUp  Result         // of a call that the other side ends
 }
@@ -117,6 +119,17 @@ type side interface {
 	// leave. False: there is none of that id.
 	mute(id string, muted bool) bool
 	leave(id string) bool
+	// depart is leave for who may be hidden from the bot.
+	depart(id string) bool
+	// seat brings a person in who says what sp says, into the lobby if there is
+	// one, and returns who they are on stage.
+	seat(sp Speaker, p *person, lobby bool) error
+	// admit lets an actor in from the lobby. False: they do not wait there.
+	admit(actor int) bool
+	// rows are who is in the call, the bot among them, and rings what a person
+	// is told of who calls. Both are called with Call.mu held.
+	rows() []liveRow
+	rings() ringing
 	// streamID is the participantRawID of a speaker. It is called with Call.mu
 	// held, from any goroutine.
 	streamID(speaker int) string
@@ -274,6 +287,7 @@ func (c *Call) run() {
 		stream = c.perform()
 		stream.hangUp()
 	}
+	c.dismissAll()
 	c.responseSent() // whoever did not answer knows all there is to know
 	c.side.goodbye(connected)
 	c.events.close()
@@ -321,7 +335,11 @@ func (c *Call) connect() bool {
 	if c.direction == Outgoing {
 		delay = c.server.scaled(c.callee.ring())
 	}
-	if !sleep(c.ctx, delay) {
+	if c.callee.Person {
+		if !c.awaitPerson() {
+			return false
+		}
+	} else if !sleep(c.ctx, delay) {
 		return false
 	}
 	if c.callee.Refuse != nil {

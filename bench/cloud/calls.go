@@ -52,6 +52,10 @@ type Callee struct {
 	// Ring is how long the callee lets it ring, before Server.Speed; 0 means
 	// 200 ms.
 	Ring time.Duration
+	// Person: it rings for a person, who answers at the admin API, for as long
+	// as Ring says, of which 0 means 30 s then. The script's first speaker has
+	// no clip. It is not for meetings, which people join.
+	Person bool
 	// Lobby: a bot that joins a meeting waits in its lobby until Call.Admit.
 	Lobby bool
 	// Refuse, if set, is why nobody answers. Its subcode is the caller's
@@ -60,6 +64,9 @@ type Callee struct {
 }
 
 func (c Callee) ring() time.Duration {
+	if c.Ring <= 0 && c.Person {
+		return personRing
+	}
 	if c.Ring <= 0 {
 		return calleeDelay
 	}
@@ -188,7 +195,7 @@ func (s *Server) retire(c *Call) {
 
 func (s *Server) newOutgoing(o order) (*acsCall, *refusal) {
 	id := uuid.NewString()
-	callee := s.calleeFor(o.dialled(id))
+	callee := s.calleeFor(o.dialled(id)).peopled()
 	if err := callee.Script.Validate(); err != nil {
 		return nil, &refusal{status: http.StatusInternalServerError, code: "500", message: err.Error()}
 	}

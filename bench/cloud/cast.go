@@ -35,6 +35,7 @@ func laterKeys(keys []Key, slots int) []Key {
 func (c *Call) leaveStage(speaker int) {
 	if speaker >= 0 {
 		c.stage.actors[speaker].leave(c.stage.slot)
+		c.dismiss(speaker)
 	}
 }
 
@@ -160,6 +161,17 @@ func (a *actor) leave(slot int) {
 // truth; what it had left to say is not said.
 func (a *actor) goOn(sp Speaker, slot int) error {
 	clip := sp.clip()
+	if a.mic != nil {
+		if len(clip) > 0 {
+			return fmt.Errorf("cloud: speaker.id: %s is a person, who speaks for themselves", a.ID)
+		}
+		for _, p := range sp.Says {
+			p.Slot += slot + sp.Start - max(0, a.start)
+			a.Says = append(a.Says, p)
+		}
+		a.Keys = slices.Concat(a.Keys, laterKeys(sp.Keys, slot))
+		return nil
+	}
 	start := slot + sp.Start
 	if (start*pcm.FrameSamples + len(clip)) > 2*maxClip {
 		return fmt.Errorf("cloud: speaker: %s has spoken for %d slots: a clip holds %d", a.ID, start, 2*maxClip/pcm.FrameSamples)

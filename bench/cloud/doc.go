@@ -23,12 +23,15 @@
 //   - what is said is recorded into a WAV file (Server.RecordingDir).
 //
 // The admin API does for other processes what Server and Call do in Go: admin.go,
-// adminroster.go, acsadmin.go and graphadmin.go list its paths.
+// adminroster.go, acsadmin.go, graphadmin.go and peopleadmin.go list its paths.
+//
+// People take part by WebRTC, at the admin address (person.go): their microphone
+// is one of the call's actors, and they hear all others and the bot.
 //
 // At Graph it signs apps in, takes the calls API of v1.0 and beta, and posts
 // commsNotifications; it plays prompts, takes recordings, keeps rosters and
 // lobbies, brings calls by policies, and dials what the media session
-// configuration of app-hosted media names.
+// configuration of app-hosted media names: a WebSocket, or by WHIP WebRTC.
 //
 // Five versions of ACS's API are served, 2022-04-07-preview, 2023-03-06,
 // 2024-04-15, 2025-06-15 and 2026-03-12, each with its own operations, shapes

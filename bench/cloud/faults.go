@@ -32,9 +32,15 @@ const (
 // Faults of the media socket.
 const (
 	// Reconnect: the socket breaks off before Slot is sent, without a close
-	// frame, and is dialled again after Slots slots. What was due meanwhile
+	// frame or over WebRTC as by a pulled cable, and is dialled again after Slots slots. What was due meanwhile
 	// is lost. All that was sent before still arrives.
 	Reconnect FaultKind = "reconnect"
+	// Disconnect is Reconnect in good order: by a close frame, or over WebRTC
+	// by DELETE.
+	Disconnect FaultKind = "disconnect"
+	// HalfOpen: over WebRTC the media is offered, and nothing follows. As it
+	// never connects, the call ends.
+	HalfOpen FaultKind = "half-open"
 	// BreakTranscription: the socket of a transcription that has one of its
 	// own breaks off before Slot.
 	BreakTranscription FaultKind = "break-transcription"
@@ -126,7 +132,7 @@ func (f Fault) validate(speakers int) error {
 			return fmt.Errorf("operation: %q is not one", f.Operation)
 		}
 		return nil
-	case Reconnect, Stall, BreakTranscription, MediaFirst, EventsFirst, DuplicateEvent, DelayEvent, LateEvent, DropEvent, FailTransfer:
+	case Reconnect, Disconnect, HalfOpen, Stall, BreakTranscription, MediaFirst, EventsFirst, DuplicateEvent, DelayEvent, LateEvent, DropEvent, FailTransfer:
 		return nil
 	}
 	return fmt.Errorf("kind: %q is not one", f.Kind)

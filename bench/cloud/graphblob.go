@@ -34,7 +34,7 @@ type blobModel struct {
 // readBlob reads appHostedMediaConfig.blob: JSON, or JSON with its quotes
 // escaped as the documents show it. An mpUri of net.tcp is Microsoft's own
 // protocol, which the emulator does not speak: such a call stands without
-// media, and asked is nil.
+// media, and asked is nil. One of https is dialled by WHIP.
 func readBlob(text string, insecure bool) (asked *mediaOptions, err error) {
 	if text == "" {
 		return nil, errors.New("is missing")
@@ -61,8 +61,8 @@ func readBlob(text string, insecure bool) (asked *mediaOptions, err error) {
 		return nil, errors.New("mpUri is not a URL")
 	case u.Scheme == "net.tcp":
 		return nil, nil
-	case u.Scheme != "wss" && (u.Scheme != "ws" || !insecure):
-		return nil, fmt.Errorf("mpUri has scheme %q: want wss or net.tcp", u.Scheme)
+	case u.Scheme != "wss" && u.Scheme != "https" && (!insecure || u.Scheme != "ws" && u.Scheme != "http"):
+		return nil, fmt.Errorf("mpUri has scheme %q: want wss, https or net.tcp", u.Scheme)
 	}
 	render, err := contextIn("audioRenderContexts", b.AudioRender)
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -41,6 +40,8 @@ type graphBot struct {
 	refuse   int                                      // status of the upgrade
 	onSocket func(*socket)
 	files    map[string][]byte // by path
+	whip     http.HandlerFunc
+	sessions map[string]func(*http.Request) // of WHIP: what a DELETE does
 }
 
 // note is one item of commsNotifications as the bot got it.
@@ -87,6 +88,7 @@ func startGraphBot(t *testing.T, srv *Server, secure bool) *graphBot {
 	t.Helper()
 	b := &graphBot{
 		t: t, srv: srv, notes: make(chan note, 1024), rings: make(chan note, 64), sockets: make(chan *socket, 16), files: map[string][]byte{},
+		sessions: map[string]func(*http.Request){},
 	}
 	b.http = httptest.NewUnstartedServer(http.HandlerFunc(b.serve))
 	if secure {
@@ -121,11 +123,17 @@ func quietScript(n int) Script { return Script{HangUp: Never, Speakers: make([]S
 
 func (b *graphBot) serve(w http.ResponseWriter, r *http.Request) {
 	b.mu.Lock()
-	respond, file := b.respond, b.files[r.URL.Path]
+	respond, file, whip, session := b.respond, b.files[r.URL.Path], b.whip, b.sessions[r.URL.Path]
 	b.mu.Unlock()
 	switch {
 	case r.URL.Path == "/media":
 		b.serveMedia(w, r)
+		return
+	case r.URL.Path == "/whip":
+		whip(w, r)
+		return
+	case session != nil:
+		session(r)
 		return
 	case file != nil:
 		_, _ = w.Write(file)
@@ -194,23 +202,6 @@ func (b *graphBot) answerNotes(fn func(n note, w http.ResponseWriter) bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.respond = fn
-}
-
-// reply is a response of the emulator.
-type reply struct {
-	status int
-	header http.Header
-	text   []byte
-	body   map[string]any
-}
-
-func (r reply) code() any    { return r.sub("error")["code"] }
-func (r reply) str() string  { return fmt.Sprintf("HTTP %d %s", r.status, r.text) }
-func (r reply) says() string { s, _ := r.sub("error")["message"].(string); return s }
-func (r reply) id() string   { s, _ := r.body["id"].(string); return s }
-func (r reply) sub(key string) map[string]any {
-	m, _ := r.body[key].(map[string]any)
-	return m
 }
 
 var plainClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: deadline}

@@ -135,6 +135,8 @@ func (s *Server) newGraphOutgoing(app *GraphApp, kind string, o graphOrder) (*gr
 		d.Targets = append(d.Targets, o.targets[i].rawID())
 	}
 	callee := s.calleeFor(d)
+	callee.Person = callee.Person && kind != kindMeeting
+	callee = callee.peopled()
 	if err := callee.Script.Validate(); err != nil {
 		return nil, graphError(http.StatusInternalServerError, "InternalServerError", err.Error())
 	}

@@ -141,12 +141,7 @@ func (c *graphCall) invite(r *graphRequest) (*response, func()) {
 // join lets the invited in. They listen.
 func (c *graphCall) join(parties []graphParty, replaced string) {
 	c.changeRoster(func() {
-		if c.kind == kindPeer {
-			// Whoever is invited into a call of two makes it one of many,
-			// whose roster the bot is told from then on.
-			c.kind, c.hungUp = kindGroup, graphByOthers
-			c.members = append(c.members, c.firstMembers()...)
-		}
+		c.grow()
 		for _, p := range parties {
 			if len(c.members) < maxMembers {
 				c.members = append(c.members, member{
@@ -157,6 +152,15 @@ func (c *graphCall) join(parties []graphParty, replaced string) {
 	})
 	if other := c.server.graphCallOf(replaced, c.app); replaced != "" && other != nil {
 		other.end(graphTransfer)
+	}
+}
+
+// grow makes a call of two one of many, whose roster the bot is told from then
+// on: somebody else comes in. It is for changeRoster.
+func (c *graphCall) grow() {
+	if c.kind == kindPeer {
+		c.kind, c.hungUp = kindGroup, graphByOthers
+		c.members = append(c.members, c.firstMembers()...)
 	}
 }
 

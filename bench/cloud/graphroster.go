@@ -154,6 +154,11 @@ func (c *graphCall) visible() []*member {
 func (c *graphCall) changeRoster(fn func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.changeRosterLocked(fn)
+}
+
+// changeRosterLocked is changeRoster, called with Call.mu held.
+func (c *graphCall) changeRosterLocked(fn func()) {
 	c.sequence++
 	inLobby := c.lobby
 	fn()
@@ -250,6 +255,11 @@ func (c *graphCall) leave(id string) (found bool) {
 		c.end(graphRemoved)
 		return true
 	}
+	return c.depart(id)
+}
+
+// depart implements side.
+func (c *graphCall) depart(id string) (found bool) {
 	left := false
 	c.changeRoster(func() {
 		found = c.change(id, func(m *member) {
@@ -267,7 +277,8 @@ func (c *graphCall) leave(id string) (found bool) {
 	return found
 }
 
-// hush keeps a member's audio from the bot who is muted or on hold. Called with
+// hush keeps a member's audio from the bot who is muted, on hold or in the
+// lobby. Called with
 // mu held.
 func (c *graphCall) hush(m *member) {
 	if m.speaker < 0 {
@@ -276,7 +287,7 @@ func (c *graphCall) hush(m *member) {
 	if c.mutes == nil {
 		c.mutes = map[int]bool{}
 	}
-	c.mutes[m.speaker] = m.muted || c.onHold == graphKey(m.id)
+	c.mutes[m.speaker] = m.muted || m.lobby || c.onHold == graphKey(m.id)
 }
 
 // Hold puts the bot on hold, or takes it off. No audio flows meanwhile. It does

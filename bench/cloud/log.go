@@ -42,10 +42,17 @@ type Log struct {
 	SampleRate int    `json:"sample_rate,omitempty"` // on the wire, Hz
 	// WireDelay is by how many samples of the wire's rate a stream lags
 	// behind its timestamps: 0 at 16 kHz, the resampler's delay at 24.
-	WireDelay     int       `json:"wire_delay,omitempty"`
-	Bidirectional bool      `json:"bidirectional,omitempty"`
-	Start         time.Time `json:"start,omitzero"` // of slot 0, UTC, ms
-	Slots         int       `json:"slots"`          // that have passed
+	WireDelay     int  `json:"wire_delay,omitempty"`
+	Bidirectional bool `json:"bidirectional,omitempty"`
+	// Transport of the media is "websocket", or "webrtc", whose log tells the
+	// codec, and what became of the bot's packets. MediaAsked is "unmixed" if
+	// the bot asked for that: over WebRTC it gets the mix all the same.
+	Transport  string    `json:"transport,omitempty"`
+	Codec      string    `json:"codec,omitempty"`
+	RTP        *RTPLog   `json:"rtp,omitempty"`
+	MediaAsked string    `json:"media_asked,omitempty"`
+	Start      time.Time `json:"start,omitzero"` // of slot 0, UTC, ms
+	Slots      int       `json:"slots"`          // that have passed
 
 	Speakers []SpeakerLog `json:"speakers"`
 	// Mix is the one stream of a mixed call.
@@ -276,6 +283,20 @@ func (s *StreamLog) clone() *StreamLog {
 	return &StreamLog{Sent: s.Sent, NotSent: slices.Clone(s.NotSent), Dropped: slices.Clone(s.Dropped)}
 }
 
+// describe tells of the transport.
+func (m *mediaState) describe(l *Log) {
+	l.Transport = "websocket"
+	if m.codec == "" {
+		return
+	}
+	counts := m.rtp
+	l.Transport, l.Codec, l.RTP = "webrtc", m.codec, &counts
+	l.SentTones = append(l.SentTones, m.pressed...)
+	if m.unmixedAsked {
+		l.MediaAsked = "unmixed"
+	}
+}
+
 // Log returns a copy of the call's log as it stands.
 func (c *Call) Log() *Log { return c.log(time.Now(), true) }
 
@@ -309,6 +330,7 @@ func (c *Call) log(now time.Time, withPCM bool) *Log {
 		if m.mixed {
 			l.Media = "mixed"
 		}
+		c.media.describe(l)
 		for i := range c.media.streams {
 			if m.mixed {
 				l.Mix = c.media.streams[i].clone()

@@ -49,8 +49,8 @@ func (s *stream) mark(slot int) {
 		if s.conn == nil {
 			return
 		}
-		if err := s.conn.write(c.ctx, appendMark(s.buf[:0], m.id, m.cancelled)); err != nil {
-			s.drop(slot, slot+redialAfter, ByDisconnect, (*mediaConn).hangUp)
+		if err := s.conn.mark(c, m.id, m.cancelled); err != nil {
+			s.drop(slot, slot+redialAfter, ByDisconnect, link.hangUp)
 		}
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -44,6 +43,12 @@ type mediaState struct {
 	// inward brings the bot's audio to 16 kHz; nil if it comes so.
 	inward    *resample.Resampler
 	wireDelay int
+	// Of WebRTC: the codec, empty for WebSockets; that unmixed was asked for;
+	// what came; and the keys that the bot pressed.
+	codec        string
+	unmixedAsked bool
+	rtp          RTPLog
+	pressed      []string
 }
 
 // position returns where the call's clock stands, in samples.
@@ -61,24 +66,51 @@ func (m *mediaState) position(now time.Time) int64 {
 type mediaConn struct {
 	ws   *websocket.Conn
 	left chan struct{} // closed when we give the socket up
-	gone chan struct{} // closed by readLoop when nothing more can be read
+	gone chan struct{} // closed by read when nothing more can be read
 	err  error         // why; set before gone is closed
-	// mixed: the peer did not ask for one stream per speaker.
-	mixed bool
+	// mix: the peer did not ask for one stream per speaker.
+	mix bool
+	buf []byte // owned by the call's goroutine
 
-	mu         sync.Mutex
-	stallUntil time.Time
+	pause
 }
 
-// dialMedia opens the socket. An error tells the HTTP status, if there was one.
-func (c *Call) dialMedia(ctx context.Context) (*mediaConn, error) {
+var _ link = (*mediaConn)(nil)
+
+// dialWebSocket opens the media's socket.
+func (c *Call) dialWebSocket(ctx context.Context) (link, error) {
 	conn, resp, err := c.dialSocket(ctx, c.asked.url)
 	if err != nil {
 		return nil, err
 	}
-	conn.mixed = !strings.EqualFold(resp.Header.Get(channelsHeader), "unmixed")
+	conn.mix = !strings.EqualFold(resp.Header.Get(channelsHeader), "unmixed")
 	return conn, nil
 }
+
+func (m *mediaConn) mixed() bool { return m.mix }
+
+func (m *mediaConn) begin(c *Call) error {
+	return m.write(c.ctx, appendMetadata(nil, c.subscriptionID, c.asked.rate))
+}
+
+func (m *mediaConn) audio(c *Call, f frame) error {
+	m.buf = appendAudio(m.buf[:0], f.at, f.id, f.samples, f.silent)
+	return m.write(c.ctx, m.buf)
+}
+
+func (m *mediaConn) key(c *Call, tone string) error {
+	return m.write(c.ctx, appendTone(m.buf[:0], tone))
+}
+
+func (m *mediaConn) mark(c *Call, id string, cancelled bool) error {
+	return m.write(c.ctx, appendMark(m.buf[:0], id, cancelled))
+}
+
+func (m *mediaConn) ended() <-chan struct{} { return m.gone }
+
+func (m *mediaConn) failure() error { return m.err }
+
+func (m *mediaConn) abandon() { _ = m.ws.Close() }
 
 // dialSocket opens a socket to the bot.
 func (c *Call) dialSocket(ctx context.Context, url string) (*mediaConn, *http.Response, error) {
@@ -104,6 +136,12 @@ func (c *Call) dialSocket(ctx context.Context, url string) (*mediaConn, *http.Re
 	}
 	ws.SetReadLimit(maxFromBot)
 	return &mediaConn{ws: ws, left: make(chan struct{}), gone: make(chan struct{})}, resp, nil
+}
+
+// dialledSocket is the outcome of dialSocket.
+type dialledSocket struct {
+	conn *mediaConn
+	err  error
 }
 
 type dialError struct {
@@ -148,40 +186,17 @@ func (m *mediaConn) write(ctx context.Context, text []byte) error {
 	return m.ws.WriteMessage(websocket.TextMessage, text)
 }
 
-// stall makes the readLoop pause until then, after the message it waits for.
-func (m *mediaConn) stall(until time.Time) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.stallUntil = until
-}
-
-// readLoop takes what the bot says until the socket ends.
-func (m *mediaConn) readLoop(c *Call) {
+// read takes what the bot says until the socket ends.
+func (m *mediaConn) read(c *Call) {
 	defer close(m.gone)
 	for {
-		m.waitForStall(c.ctx)
+		m.wait(c.ctx, m.left)
 		kind, text, err := m.ws.ReadMessage()
 		if err != nil {
 			m.err = err
 			return
 		}
 		c.receive(kind, text, time.Now())
-	}
-}
-
-func (m *mediaConn) waitForStall(ctx context.Context) {
-	m.mu.Lock()
-	pause := time.Until(m.stallUntil)
-	m.mu.Unlock()
-	if pause <= 0 {
-		return
-	}
-	t := time.NewTimer(pause)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-m.left:
-	case <-ctx.Done():
 	}
 }
 
@@ -199,6 +214,14 @@ func (c *Call) receive(kind int, text []byte, now time.Time) {
 		c.bad[badBinary]++
 	case err != nil:
 		c.bad[reason(err)]++
+	default:
+		c.obey(msg, at)
+	}
+}
+
+// obey does what a message of the bot wants. Called with Call.mu held.
+func (c *Call) obey(msg fromBot, at int64) {
+	switch {
 	case !c.asked.bidirectional:
 		c.bad[badOneWay]++
 	case c.deaf || c.held:
@@ -249,7 +272,7 @@ func (m *mediaConn) hangUp() {
 	<-m.gone
 }
 
-// drain lets the readLoop go on until the peer has closed too.
+// drain lets read go on until the peer has closed too.
 func (m *mediaConn) drain() {
 	t := time.NewTimer(closeTimeout)
 	defer t.Stop()

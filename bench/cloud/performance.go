@@ -21,6 +21,10 @@ type actor struct {
 	samples []int16 // the clip, whole slots
 	start   int     // slot of the first frame, -1 until known
 	left    int     // slot from which on the actor is off stage; 0: not
+	// Of a person: what the microphone brought of late, and the slot behind
+	// it. The clip has it too, as long as it has room.
+	recent [recentSlots][]int16
+	fed    int
 }
 
 // line is what one speaker says in one slot.
@@ -85,6 +89,9 @@ func (p *performance) step(botSlot int) (lines []line, over bool) {
 		if a.start < 0 && botSlot >= 0 && p.slot >= max(a.Start, botSlot+a.AfterBot) {
 			a.start = p.slot
 		}
+		if a.mic != nil && a.left == 0 {
+			a.feed(p.slot)
+		}
 		lines[i] = line{speaker: i, samples: a.at(p.slot), omitIfSilent: a.Silence == SilenceOmitted}
 		if a.left > 0 && p.slot >= a.left {
 			lines[i].omitIfSilent, lines[i].off = true, true
@@ -118,6 +125,9 @@ func (p *performance) over() bool {
 
 // at returns what a says in a slot.
 func (a *actor) at(slot int) []int16 {
+	if frame, ok := a.live(slot); ok && (a.left == 0 || slot < a.left) {
+		return frame
+	}
 	offset, ok := a.place(slot)
 	if !ok || a.left > 0 && slot >= a.left {
 		return quiet[:]
@@ -147,6 +157,8 @@ func (a *actor) done(slot int) bool {
 	switch {
 	case a.left > 0:
 		return true
+	case a.mic != nil:
+		return false
 	case !a.saidAll(slot):
 		return false
 	case length == 0:

@@ -11,6 +11,8 @@ const (
 	// maxKept bounds the samples of the bot that a call's log keeps: ten
 	// minutes. What comes later is played, and counted, but not kept.
 	maxKept = 600 * pcm.SampleRate
+	// maxTail bounds those that are kept beside, only to be heard: two minutes.
+	maxTail = 120 * pcm.SampleRate
 	// maxEntries bounds each list of the playout's log.
 	maxEntries = 100000
 	// pauseLength: if the bot's audio runs out for longer than this, it has
@@ -28,6 +30,7 @@ type playout struct {
 	prebuffer int64
 
 	kept      []int16 // the first maxKept samples received
+	tail      []int16 // of those behind them the last, for who listens in a live call
 	total     int64   // samples received
 	end       int64   // position behind the last sample to be played
 	fresh     bool    // the buffer was emptied by a flush since it last ran
@@ -48,6 +51,12 @@ func (p *playout) write(at int64, samples []int16) {
 	p.total += n
 	if room := maxKept - len(p.kept); room > 0 {
 		p.kept = append(p.kept, samples[:min(room, len(samples))]...)
+	}
+	if beyond := p.total - int64(len(p.kept)); beyond > 0 {
+		p.tail = append(p.tail, samples[max(0, n-beyond):]...)
+		if len(p.tail) > 2*maxTail {
+			p.tail = slices.Clone(p.tail[len(p.tail)-maxTail:])
+		}
 	}
 	p.note(len(p.received), func() { p.received = append(p.received, Reception{At: at, First: first, Samples: n}) })
 
@@ -74,6 +83,21 @@ func (p *playout) note(have int, add func()) {
 		return
 	}
 	add()
+}
+
+// pick returns samples by their numbers, as far as they are there, from the
+// first that is.
+func (p *playout) pick(first, n int64) (from int64, samples []int16) {
+	kept := int64(len(p.kept))
+	if first < kept {
+		return first, p.kept[first:min(first+n, kept)]
+	}
+	begin := p.total - int64(len(p.tail))
+	from = max(first, begin)
+	if from >= first+n {
+		return first, nil
+	}
+	return from, p.tail[from-begin : first+n-begin]
 }
 
 // flush discards what would be heard at a position or later.

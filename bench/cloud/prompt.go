@@ -332,6 +332,12 @@ func (c *Call) speaks() int64 {
 // heardIn is what everybody heard of the bot in a slot that has passed: its
 // own audio, and its prompts. Called with Call.mu held.
 func (c *Call) heardIn(slot int) []int16 {
+	return c.heardOf(slot, true, func(PromptLog) bool { return true })
+}
+
+// heardOf is what was heard in a slot that has passed of the bot's own audio,
+// or not of that, and of some of its prompts. Called with Call.mu held.
+func (c *Call) heardOf(slot int, bot bool, prompt func(PromptLog) bool) []int16 {
 	from := int64(slot) * pcm.FrameSamples
 	total := make([]int32, pcm.FrameSamples)
 	add := func(at int64, samples []int16) {
@@ -339,13 +345,17 @@ func (c *Call) heardIn(slot int) []int16 {
 			total[at+i-from] += int32(samples[i])
 		}
 	}
-	for i := len(c.playout.played) - 1; i >= 0 && c.playout.played[i].At+c.playout.played[i].Samples > from; i-- {
+	for i := len(c.playout.played) - 1; bot && i >= 0 && c.playout.played[i].At+c.playout.played[i].Samples > from; i-- {
 		s := c.playout.played[i]
-		kept := int64(len(c.playout.kept))
-		add(s.At, c.playout.kept[min(s.First, kept):min(s.First+s.Samples, kept)])
+		// Of a stretch of minutes a frame is picked.
+		skip := max(0, min(from-s.At, s.Samples))
+		first, samples := c.playout.pick(s.First+skip, min(s.Samples-skip, pcm.FrameSamples))
+		add(s.At+first-s.First, samples)
 	}
 	for i := len(c.prompts) - 1; i >= 0 && c.prompts[i].At > from-maxPromptBytes; i-- {
-		add(c.prompts[i].At, c.prompts[i].PCM)
+		if prompt(c.prompts[i]) {
+			add(c.prompts[i].At, c.prompts[i].PCM)
+		}
 	}
 	out := make([]int16, pcm.FrameSamples)
 	for i, t := range total {

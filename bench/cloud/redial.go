@@ -14,13 +14,13 @@ const (
 )
 
 // drop gives the socket up; it is closed beside, by how.
-func (s *stream) drop(slot, again int, cause Cause, how func(*mediaConn)) {
+func (s *stream) drop(slot, again int, cause Cause, how func(link)) {
 	conn := s.conn
 	s.conn, s.again, s.tries, s.cause, s.lost = nil, again, 0, cause, true
 	text := ""
 	select {
-	case <-conn.gone:
-		text = conn.err.Error()
+	case <-conn.ended():
+		text = conn.failure().Error()
 	default:
 	}
 	s.c.mu.Lock()
@@ -45,7 +45,7 @@ func (s *stream) reconnect(slot int) {
 		if s.on {
 			s.settle(slot, d)
 		} else if d.conn != nil { // stopped while it was dialled
-			_ = d.conn.ws.Close()
+			d.conn.abandon()
 		}
 	default:
 	}
@@ -71,9 +71,8 @@ func (s *stream) settle(slot int, d dialled) {
 		s.failed(slot, d.err)
 		return
 	}
-	m := s.c.asked
-	if err := d.conn.write(s.c.ctx, appendMetadata(nil, s.c.subscriptionID, m.rate)); err != nil {
-		_ = d.conn.ws.Close()
+	if err := d.conn.begin(s.c); err != nil {
+		d.conn.abandon()
 		s.failed(slot, err)
 		return
 	}
@@ -82,7 +81,7 @@ func (s *stream) settle(slot int, d dialled) {
 	s.c.media.up = true
 	s.c.media.connections = append(s.c.media.connections, ConnectionLog{From: slot, To: -1})
 	s.c.mu.Unlock()
-	s.c.server.wg.Go(func() { d.conn.readLoop(s.c) })
+	s.c.server.wg.Go(func() { d.conn.read(s.c) })
 	if s.lost {
 		s.report(streamBack, 0)
 	} else {

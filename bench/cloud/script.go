@@ -46,6 +46,9 @@ type Script struct {
 	// says, negative means all.
 	Dominant int     `json:"dominant,omitempty"`
 	Faults   []Fault `json:"faults,omitempty"`
+	// MediaCodec is what is spoken with a bot over WebRTC: opus, G722, PCMU or
+	// PCMA; empty means what the Server says.
+	MediaCodec string `json:"media_codec,omitempty"`
 }
 
 // Speaker is one voice of a script.
@@ -82,6 +85,8 @@ type Speaker struct {
 	Silence Silence `json:"silence,omitempty"`
 	// Keys are the DTMF keys that the speaker presses.
 	Keys []Key `json:"keys,omitempty"`
+	// mic is what a person says, who has no clip.
+	mic *mic
 	// Says is the speaker's speech in words, for recognition and
 	// transcription: the emulator understands no audio.
 	Says []Phrase `json:"says,omitempty"`
@@ -196,6 +201,9 @@ func (s Script) Validate() error {
 	}
 	if s.HangUp < Never || s.HangUp > maxSlot {
 		return fmt.Errorf("cloud: script: hang_up: slot %d: want -1 to %d", s.HangUp, maxSlot)
+	}
+	if err := checkMediaCodec(s.MediaCodec); err != nil {
+		return fmt.Errorf("cloud: script: %w", err)
 	}
 	ids := map[string]int{}
 	for i, sp := range s.Speakers {

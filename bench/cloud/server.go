@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -88,6 +89,9 @@ type Server struct {
 	// carries at most, by their loudness; 0 means 4, as the cloud, and negative
 	// all. Script.Dominant overrides it.
 	Dominant int
+	// MediaCodec is what is spoken with bots over WebRTC: opus, G722, PCMU or
+	// PCMA; empty means G722. Script.MediaCodec overrides it.
+	MediaCodec string
 	// PageLength is how many participants a page of their list has; 0 means
 	// 100.
 	PageLength int
@@ -102,7 +106,17 @@ type Server struct {
 	// Logger gets what happens to calls, never frames; nil means silent.
 	Logger *slog.Logger
 
+	// UDPAddr is the one UDP port of all people who take part by WebRTC; empty
+	// means a free port of 127.0.0.1.
+	UDPAddr string
+	// MaxPeople bounds them; 0 means 32.
+	MaxPeople int
+	// Page is shown at the admin address: it gets every GET outside of /v1/.
+	Page http.Handler
+
 	signer *rsa.PrivateKey // tests share one
+	// Shorter in tests; 0 means rtcLost and halfOpenLimit.
+	personLost, halfOpen time.Duration
 
 	// Static after Start.
 	log      *slog.Logger
@@ -123,6 +137,8 @@ type Server struct {
 	wg      sync.WaitGroup
 	repeats repeats
 	changes changes
+	people  people
+	streams atomic.Int64 // of server-sent events
 
 	mu            sync.Mutex
 	state         serverState
@@ -258,8 +274,11 @@ func (s *Server) configure() error {
 	if s.key, err = base64.StdEncoding.DecodeString(key); err != nil || len(s.key) == 0 {
 		return fmt.Errorf("cloud: Key of %d characters is not base64", len(key))
 	}
-	if s.Speed < 0 || s.MaxCalls < 0 || s.RingTimeout < 0 || s.PageLength < 0 {
+	if s.Speed < 0 || s.MaxCalls < 0 || s.RingTimeout < 0 || s.PageLength < 0 || s.MaxPeople < 0 {
 		return fmt.Errorf("cloud: negative setting: Speed %v, MaxCalls %d, RingTimeout %v", s.Speed, s.MaxCalls, s.RingTimeout)
+	}
+	if err := checkMediaCodec(s.MediaCodec); err != nil {
+		return fmt.Errorf("cloud: %w", err)
 	}
 	s.audience = s.ResourceID
 	if s.audience == "" {

@@ -16,6 +16,7 @@ func (s *Server) Close() error {
 	}
 	s.shutDown()
 	s.wg.Wait()
+	s.people.close()
 	s.client.CloseIdleConnections()
 	return nil
 }
@@ -44,6 +45,7 @@ func (s *Server) shutDown() {
 			break
 		}
 	}
+	s.people.shutOut()
 	s.cancel()
 	for _, srv := range s.servers {
 		if srv.Shutdown(grace) != nil {

@@ -13,7 +13,7 @@ import (
 type stream struct {
 	c      *Call
 	on     bool // the bot wants media, and has not failed to take it
-	conn   *mediaConn
+	conn   link
 	dial   chan dialled // a dial is under way
 	leave  *sync.WaitGroup
 	again  int // slot of the next dial
@@ -24,11 +24,10 @@ type stream struct {
 	faults audioFaults
 	rates  []*resample.Resampler // by stream; empty at 16 kHz
 	rank   dominance
-	buf    []byte
 }
 
 type dialled struct {
-	conn *mediaConn
+	conn link
 	err  error
 }
 
@@ -75,7 +74,7 @@ func (s *stream) begin() {
 	}
 	if m != nil && m.byPeer && first.conn != nil {
 		s.c.mu.Lock()
-		m.mixed = first.conn.mixed
+		m.mixed = first.conn.mixed()
 		s.c.mu.Unlock()
 	}
 	s.rates = s.c.prepareStreams()
@@ -167,10 +166,12 @@ func (s *stream) step(slot int) bool {
 	}
 	for _, k := range presses {
 		c.side.pressed(k.tone)
+		c.notePress(slot, k)
 	}
 	s.press(slot, presses)
 	s.send(slot, s.compose(slot, lines, faults))
 	s.mark(slot)
+	c.feedGuests(slot, lines)
 	if w, ok := c.side.(slotWatcher); ok {
 		w.played(moment{slot: slot, lines: lines, keys: presses, stream: s})
 	}
@@ -191,15 +192,17 @@ func (s *stream) control(slot int, faults []Fault, wish *streamWish) {
 		}
 		switch f.Kind {
 		case Reconnect:
-			s.drop(slot, slot+max(1, f.Slots), ByReconnect, (*mediaConn).breakOff)
+			s.drop(slot, slot+max(1, f.Slots), ByReconnect, link.breakOff)
+		case Disconnect:
+			s.drop(slot, slot+max(1, f.Slots), ByReconnect, link.hangUp)
 		case Stall:
 			s.conn.stall(s.c.media.epoch.Add(time.Duration(slot+max(1, f.Slots)) * pcm.FrameDuration))
 		}
 	}
 	if s.conn != nil {
 		select {
-		case <-s.conn.gone:
-			s.drop(slot, slot+redialAfter, ByDisconnect, (*mediaConn).hangUp)
+		case <-s.conn.ended():
+			s.drop(slot, slot+redialAfter, ByDisconnect, link.hangUp)
 		default:
 		}
 	}
@@ -217,7 +220,7 @@ func (s *stream) obey(slot int, w streamWish) {
 	}
 	s.want(false)
 	if s.conn != nil {
-		s.drop(slot, 0, ByNotStreaming, (*mediaConn).hangUp)
+		s.drop(slot, 0, ByNotStreaming, link.hangUp)
 	}
 	s.cause = ByNotStreaming
 	s.report(streamStopped, 0)
@@ -332,10 +335,9 @@ func (s *stream) write(slot int, f outbound, silent bool) Cause {
 		s.c.mu.Unlock()
 	}
 	at := s.c.media.start.Add(time.Duration(slot) * pcm.FrameDuration)
-	s.buf = appendAudio(s.buf[:0], at, id, f.samples, silent)
 	for range f.copies {
-		if err := s.conn.write(s.c.ctx, s.buf); err != nil {
-			s.drop(slot, slot+redialAfter, ByDisconnect, (*mediaConn).hangUp)
+		if err := s.conn.audio(s.c, frame{slot: slot, at: at, id: id, samples: f.samples, silent: silent}); err != nil {
+			s.drop(slot, slot+redialAfter, ByDisconnect, link.hangUp)
 			return ByDisconnect
 		}
 	}
@@ -351,8 +353,8 @@ func (s *stream) press(slot int, keys []keyPress) {
 		if s.conn == nil {
 			return
 		}
-		if err := s.conn.write(s.c.ctx, appendTone(s.buf[:0], k.tone)); err != nil {
-			s.drop(slot, slot+redialAfter, ByDisconnect, (*mediaConn).hangUp)
+		if err := s.conn.key(s.c, k.tone); err != nil {
+			s.drop(slot, slot+redialAfter, ByDisconnect, link.hangUp)
 			return
 		}
 		s.c.mu.Lock()
@@ -379,7 +381,7 @@ type moment struct {
 func (s *stream) hangUp() {
 	if s.dial != nil {
 		if d := <-s.dial; d.conn != nil {
-			_ = d.conn.ws.Close()
+			d.conn.abandon()
 		}
 		s.dial = nil
 	}
@@ -387,7 +389,7 @@ func (s *stream) hangUp() {
 	slots := s.c.media.slots
 	s.c.mu.Unlock()
 	if s.conn != nil {
-		s.drop(slots, 0, ByDisconnect, (*mediaConn).hangUp)
+		s.drop(slots, 0, ByDisconnect, link.hangUp)
 	}
 	s.c.mu.Lock()
 	s.c.media.stopped = time.Now()

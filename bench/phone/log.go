@@ -29,6 +29,9 @@ type Log struct {
 	// Late is by how much the phone itself was late with a slot, at most: how
 	// much of the jitter of either side is the machine's.
 	Late time.Duration `json:"late_ns"`
+	// LateSlots are those with which it was late by more than a slot: their
+	// packets may have been missing when they were to be heard.
+	LateSlots int `json:"late_slots"`
 
 	Keys []Key `json:"keys,omitempty"` // that were pressed
 	// Sent are the packets of the script, in order, also those kept back. Their
@@ -195,7 +198,7 @@ func (p *Phone) write() (*Log, error) {
 	l := &Log{
 		Codec: p.speaker.codec.RTPMap(), PayloadType: p.cfg.PayloadType, EventType: p.cfg.EventType, SSRC: p.cfg.SSRC,
 		Local: local(p.rtp), LocalRTCP: local(p.rtcp), Target: p.target, TargetRTCP: p.targetRTCP,
-		Start: p.began.Add(time.Duration(p.zero)).UTC(), Slots: p.slots, Late: time.Duration(p.late),
+		Start: p.began.Add(time.Duration(p.zero)).UTC(), Slots: p.slots, Late: time.Duration(p.late), LateSlots: p.lateSlots,
 		Sent: p.sent, Net: p.media.Stats(), SendErrors: p.sendErrors,
 		Unreadable: p.n.unreadable, Incompound: p.n.incompound, Omitted: p.n.omitted,
 		ReportsSent: p.reportsSent, Reports: p.reports,

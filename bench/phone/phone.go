@@ -41,6 +41,7 @@ type Phone struct {
 	sent           []Sent
 	octets         uint32
 	late           int64
+	lateSlots      int
 	sendErrors     int
 	reportsSent    int
 

@@ -98,6 +98,9 @@ func (p *Phone) drain() {
 func (p *Phone) talk(due int64, packets []rtp.Packet) {
 	now := p.now()
 	p.late = max(p.late, now-due)
+	if now-due > int64(Slot) {
+		p.lateSlots++
+	}
 	for _, packet := range packets {
 		raw, err := packet.Marshal()
 		if err != nil {

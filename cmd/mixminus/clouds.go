@@ -22,7 +22,7 @@ const (
 )
 
 // rtpPath is where offers of RTP come.
-const rtpPath = rtp.DefaultPath
+const rtpPath = "/" + rtp.Name
 
 // acsConfig wires Communication Services.
 type acsConfig struct {
@@ -34,6 +34,7 @@ type acsConfig struct {
 type graphConfig struct {
 	client graph.ClientConfig
 	tokens graph.VerifierConfig
+	webrtc bool // the cloud brings the media over WebRTC, not over WebSockets
 }
 
 // wiredCloud is one cloud, as far as it does not need the calls.
@@ -47,8 +48,8 @@ type wiredCloud struct {
 	shut      func(context.Context) error // nil: nothing to end
 }
 
-func wireClouds(cfg serviceConfig, e *engine.Engine) (all []wiredCloud, err error) {
-	if cfg.acs == nil && cfg.graph == nil && cfg.rtp == nil {
+func wireClouds(cfg serviceConfig, e *engine.Engine, web *webrtcHost) (all []wiredCloud, err error) {
+	if cfg.acs == nil && cfg.graph == nil && cfg.rtp == nil && web == nil {
 		return nil, errors.New("no cloud is configured")
 	}
 	if cfg.acs != nil {
@@ -67,6 +68,13 @@ func wireClouds(cfg serviceConfig, e *engine.Engine) (all []wiredCloud, err erro
 	}
 	if cfg.rtp != nil {
 		w, err := wireRTP(*cfg.rtp, e, cfg.token)
+		if err != nil {
+			return all, err
+		}
+		all = append(all, w)
+	}
+	if web != nil {
+		w, err := web.wire(cfg)
 		if err != nil {
 			return all, err
 		}
@@ -160,7 +168,7 @@ func cloudIDs(c *session.Call) map[string]string {
 	switch c.Cloud() {
 	case "graph":
 		ids = map[string]string{"id": conn.CallID, "callChainId": conn.GroupID, "myParticipantId": conn.SelfID}
-	case rtp.Name:
+	case rtp.Name, rtp.WebRTC:
 		ids = map[string]string{"id": conn.CallID}
 	}
 	for name, id := range ids {

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/mixminus/mixminus/bench/cloud"
@@ -23,9 +24,11 @@ import (
 )
 
 type demoFlags struct {
-	out      string
-	duration time.Duration
-	json     bool
+	out        string
+	duration   time.Duration
+	json       bool
+	browser    bool
+	bot, admin string // with browser
 }
 
 func demoCommand(logger func() *slog.Logger) *cobra.Command {
@@ -39,18 +42,35 @@ each of them, and the bot calls a fourth, greets, is interrupted, and echoes. At
 Microsoft Graph it joins a meeting, waits in the lobby, hears three people by
 name, speaks, and leaves; and it records a call that a policy brings. At the end
 every recorded and every heard sample is compared with the script. The exit
-status is 1 if one is missing, duplicated, or out of its place.`,
+status is 1 if one is missing, duplicated, or out of its place.
+
+With --browser nothing is played: the bot waits in a meeting and for calls, until
+Ctrl-C, for whoever opens the page that is printed, with microphone and
+headphones.`,
 		Example: `  mixminus demo
+  mixminus demo --browser
   mixminus demo --duration 30s --out recordings
   mixminus demo --json | jq .ok`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.browser {
+				return runTalk(cmd.Context(), f, cmd.OutOrStdout(), logger())
+			}
+			for _, name := range []string{"bot", "admin"} {
+				if cmd.Flags().Changed(name) {
+					return fmt.Errorf("--%s: needs --browser", name)
+				}
+			}
 			return runDemo(cmd.Context(), f, cmd.OutOrStdout(), logger())
 		},
 	}
 	cmd.Flags().StringVar(&f.out, "out", "", "folder for the recordings (default: a new one in the working directory)")
 	cmd.Flags().DurationVar(&f.duration, "duration", 15*time.Second, "length of each scene; all run side by side")
-	cmd.Flags().BoolVar(&f.json, "json", false, "print one JSON document at the end and nothing else")
+	cmd.Flags().BoolVar(&f.json, "json", false, "print one JSON document at the end and nothing else; with --browser one line when ready")
+	cmd.Flags().BoolVar(&f.browser, "browser", false, "let people in by a web page instead")
+	cmd.Flags().StringVar(&f.bot, "bot", "greet", "with --browser, which bot: "+strings.Join(botNames(), ", "))
+	cmd.Flags().StringVar(&f.admin, "admin", defaultAdmin, "with --browser, loopback address of the page and the admin API")
+	cmd.MarkFlagsMutuallyExclusive("browser", "duration")
 	return cmd
 }
 

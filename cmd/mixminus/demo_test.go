@@ -18,6 +18,13 @@ const sceneLength = 4 * time.Second
 // the one that hears their mix.
 func play(t *testing.T, unmixed, mixed []cloud.Fault) *demo.Report {
 	t.Helper()
+	return playOver(t, unmixed, mixed, nil)
+}
+
+// playOver is play with a line between the phone and the host that spoils what
+// it carries; nil is none.
+func playOver(t *testing.T, unmixed, mixed []cloud.Fault, spoil func(up bool, i int, packet []byte) [][]byte) *demo.Report {
+	t.Helper()
 	in, err := cloud.Named(cloud.ThreeSpeakers, sceneLength)
 	require.NoError(t, err)
 	in.Faults = unmixed
@@ -29,7 +36,11 @@ func play(t *testing.T, unmixed, mixed []cloud.Fault) *demo.Report {
 	s, err := openStage(t.Context(), demo.Config{Duration: sceneLength, Incoming: in}, out, meeting, t.TempDir(), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, s.Close()) }()
-	r, err := s.show.Run(t.Context(), s.address())
+	host := s.address()
+	if spoil != nil {
+		host.RTP = phoneLine(t, host.RTP, spoil)
+	}
+	r, err := s.show.Run(t.Context(), host)
 	require.NoError(t, err)
 	require.Len(t, r.Calls, 5)
 	return r
@@ -41,6 +52,7 @@ const (
 	sceneOutgoing = "acs outgoing"
 	sceneMeeting  = "graph outgoing"
 	scenePolicy   = "graph incoming"
+	scenePhone    = "rtp incoming"
 )
 
 // scenes in which each speaker is heard.
@@ -95,6 +107,10 @@ func TestVerdictFailsForEveryFault(t *testing.T) {
 				requireProven(t, r)
 				require.Len(t, out.Proven, 4)
 			}
+			// The phone meets none of these faults.
+			called := callOf(t, r, scenePhone)
+			require.Empty(t, called.Problems)
+			require.Len(t, called.Proven, phoneProven, "%q", called.Proven)
 			for scene, proven := range map[string]int{sceneIncoming: 4, sceneMeeting: 7, scenePolicy: 5} {
 				in := callOf(t, r, scene)
 				if tt.fault.Kind == "" {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mixminus/mixminus/bench/cloud"
+	"github.com/mixminus/mixminus/bench/cloud/page"
 	"github.com/spf13/cobra"
 )
 
@@ -29,7 +30,9 @@ func emulateCommand(logger func() *slog.Logger) *cobra.Command {
 callbacks) and Microsoft Graph's cloud communications (calls, notifications,
 change notifications of meetings), with media in real time. Any bot can be
 pointed at it, not only those of mixminus. Clients that refuse http find the
-same at the https addresses, certified by the authority in the CA file.`,
+same at the https addresses, certified by the authority in the CA file. The admin
+address is a web page too, by which a person with microphone and headphones
+joins a call, calls the bot, or is called by it.`,
 		Example: `  mixminus emulate --insecure --access-key bG9jYWwtZW11bGF0b3Itc2VjcmV0 --events http://127.0.0.1:7070/events/SECRET
   mixminus emulate --insecure --graph-events http://127.0.0.1:7070/graph/callbacks
   mixminus emulate --insecure --recordings . --dominant -1
@@ -42,7 +45,7 @@ same at the https addresses, certified by the authority in the CA file.`,
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&e.Addr, "listen", defaultEmulate, "address of the emulated resource")
-	fl.StringVar(&e.AdminAddr, "admin", defaultAdmin, "loopback address of the admin API")
+	fl.StringVar(&e.AdminAddr, "admin", defaultAdmin, "loopback address of the admin API, and of the page for people")
 	fl.StringVar(&e.EventsURL, "events", "", "the bot's webhook for incoming calls (serve prints it)")
 	fl.StringVar(&e.Key, "access-key", "", "access key in base64 (default: $"+envKey+", else a new one)")
 	fl.StringVar(&e.ResourceID, "resource-id", "", "immutable id of the resource, the audience of its tokens (default: a new one)")
@@ -58,6 +61,8 @@ same at the https addresses, certified by the authority in the CA file.`,
 	fl.Float64Var(&e.Speed, "speed", 1, "how many times faster protocol timers run (ringing, keep-alive, subscriptions); never audio or tokens")
 	fl.StringVar(&e.RecordingDir, "recordings", "", "folder, which must be there, for what bots have the cloud record (default: in memory)")
 	fl.IntVar(&e.Dominant, "dominant", 0, "how many speakers an unmixed stream of ACS carries at most, the loudest ones; 0 means 4, as the cloud, negative all")
+	fl.StringVar(&e.MediaCodec, "media-codec", "", "what is spoken with bots over WebRTC: opus, G722, PCMU or PCMA (default: G722)")
+	fl.StringVar(&e.UDPAddr, "udp", "", "the one UDP address of people who take part by WebRTC (default: a free port of 127.0.0.1)")
 	fl.BoolVar(&e.Insecure, "insecure", false, "accept http callbacks and ws media, which the cloud does not")
 	fl.BoolVar(&asJSON, "json", false, `print the addresses and ids below as one line of JSON when ready`)
 	cmd.AddCommand(ringCommand())
@@ -68,7 +73,7 @@ func runEmulate(ctx context.Context, e *cloud.Server, caFile string, asJSON bool
 	if e.Key == "" {
 		e.Key = os.Getenv(envKey)
 	}
-	e.Apps[0].Secret = os.Getenv(envGraphSecret)
+	e.Apps[0].Secret, e.Page = os.Getenv(envGraphSecret), page.New()
 	if err := e.Start(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
@@ -97,7 +102,7 @@ func runEmulate(ctx context.Context, e *cloud.Server, caFile string, asJSON bool
 			_, werr := fmt.Fprintf(out, "  %-12s  %s\n", strings.ReplaceAll(v.name, "_", " "), v.value)
 			err = errors.Join(err, werr)
 		}
-		_, werr := fmt.Fprintln(out, "Place a call:  mixminus emulate ring --script three-speakers\nEnd with Ctrl-C.")
+		_, werr := fmt.Fprintln(out, "Place a call:  mixminus emulate ring --script three-speakers\nTalk yourself: the page, in a browser\nEnd with Ctrl-C.")
 		err = errors.Join(err, werr)
 	}
 	if err == nil {
@@ -136,7 +141,7 @@ func readiness(e *cloud.Server, caFile string) ([]named, error) {
 		{"acs", e.URL()}, {"acs_tls", e.TLSURL()}, {"access_key", e.AccessKey()}, {"audience", e.Audience()}, {"oidc", e.OIDCURL()},
 		{"graph", e.URL()}, {"graph_tls", e.TLSURL()}, {"graph_app", app.ID}, {"graph_tenant", app.TenantID},
 		{"graph_secret", app.Secret}, {"graph_token", token}, {"graph_oidc", e.GraphOIDCURL()}, {"changes_oidc", e.ChangesOIDCURL()},
-		{"ca_file", caFile}, {"admin", e.AdminURL()},
+		{"ca_file", caFile}, {"admin", e.AdminURL()}, {"page", e.AdminURL() + "/"},
 	}, nil
 }
 

@@ -1,6 +1,7 @@
 // Command mixminus hosts the media of calls: it serves a bot (serve), plays
-// the cloud that calls it (emulate), shows both at work (demo), and drives a
-// running serve (call). It reads Graph's blobs (blob) and change notifications
+// the cloud that calls it (emulate), places many calls at once and measures
+// them (load), shows clouds and bots at work (demo), and drives a running serve
+// (call). It reads Graph's blobs (blob) and change notifications
 // (notification). It only wires the packages of this module together.
 package main
 
@@ -38,13 +39,15 @@ func run(args []string) int {
 		}
 		return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 	}
-	root.AddCommand(demoCommand(logger), serveCommand(logger), emulateCommand(logger), callCommand(), blobCommand(), notificationCommand())
+	root.AddCommand(demoCommand(logger), serveCommand(logger), emulateCommand(logger), loadCommand(), callCommand(), blobCommand(), notificationCommand())
 	root.SetArgs(args)
 	switch err := root.ExecuteContext(ctx); {
 	case err == nil:
 		return 0
 	case errors.Is(err, errFailed):
 		return 1
+	case errors.Is(err, errInconclusive):
+		return 2
 	default:
 		fmt.Fprintln(os.Stderr, "mixminus:", err)
 		return 1

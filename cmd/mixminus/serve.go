@@ -39,6 +39,7 @@ type serveFlags struct {
 	acs                           acsFlags
 	graph                         graphFlags
 	rtp                           rtpFlags
+	webrtc                        webrtcFlags
 }
 
 func serveCommand(logger func() *slog.Logger) *cobra.Command {
@@ -51,8 +52,10 @@ printed when it is ready, which holds a secret; ACS posts callbacks to /callback
 and dials /media. With --graph-endpoint it is a Teams bot too: Microsoft Graph
 posts notifications to /graph/callbacks, the calling webhook to register. With
 --rtp it takes plain RTP: of whoever sends to that address, and of whoever posts
-an SDP offer to /rtp. Calls are driven by the control API under /v1 (mixminus
-call).
+an SDP offer to /rtp. With --webrtc browsers and other WHIP clients call it by
+posting an offer to /webrtc, and listen in on any call at /whep/CALL and, where
+speakers come apart, /whep/CALL/SPEAKER; with --graph-media webrtc Graph's media
+comes that way too. Calls are driven by the control API under /v1 (mixminus call).
 
 Secrets come from the environment or from files:
   ` + envKey + `       access key of the ACS resource, base64 (or --access-key-file,
@@ -75,7 +78,15 @@ Secrets come from the environment or from files:
   mixminus serve --bot record --insecure --graph-endpoint http://127.0.0.1:7080
 
   # RTP alone, from this machine
-  mixminus serve --bot record --rtp 127.0.0.1:4000`,
+  mixminus serve --bot record --rtp 127.0.0.1:4000
+
+  # WebRTC of a page on this machine, and of one that is developed there
+  mixminus serve --bot echo --webrtc 127.0.0.1:5008 --webrtc-origin http://localhost:5173
+
+  # WebRTC of the world, behind a reverse proxy with TLS; UDP and TCP 5008 go past it
+  mixminus serve --bot greet --public-url https://bot.example.com --token-file token.txt \
+    --webrtc :5008 --webrtc-tcp :5008 --webrtc-public 203.0.113.7 \
+    --webrtc-ice stun:stun.example.com:3478 --webrtc-origin https://app.example.com`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := readConfig(f.config, cmd.Flags()); err != nil {
@@ -92,10 +103,11 @@ Secrets come from the environment or from files:
 	fl.StringVar(&f.tokenFile, "token-file", "", "file with the control API's bearer token")
 	fl.BoolVar(&f.insecure, "insecure", false, "for local work: check no tokens, and make a leg of whoever dials the media URL")
 	fl.BoolVar(&f.autoAnswer, "auto-answer", true, "answer what rings; else mixminus call answer does, within 15 s")
-	fl.BoolVar(&f.json, "json", false, `print {"http","events","media","graph","rtp","rtp_offers"} as one line of JSON when ready`)
+	fl.BoolVar(&f.json, "json", false, `print {"http","events","media","graph","rtp","rtp_offers","webrtc","whep","webrtc_udp"} as one line of JSON when ready`)
 	f.acs.add(fl)
 	f.graph.add(fl)
 	f.rtp.add(fl)
+	f.webrtc.add(fl)
 	fl.StringVar(&f.config, "config", "", "JSON file with any of these flags by name; flags win")
 	return cmd
 }
@@ -213,13 +225,16 @@ func (f serveFlags) service(log *slog.Logger) (cfg serviceConfig, err error) {
 	if cfg.eventSecret = os.Getenv(envSecret); cfg.eventSecret == "" {
 		cfg.eventSecret = newSecret()
 	}
-	if cfg.graph, err = f.graph.config(f.insecure, log); err != nil {
+	if cfg.webrtc, err = f.webrtc.config(token, log); err != nil {
+		return cfg, err
+	}
+	if cfg.graph, err = f.graph.config(f.insecure, cfg.webrtc != nil, log); err != nil {
 		return cfg, err
 	}
 	if cfg.rtp, err = f.rtp.config(log); err != nil {
 		return cfg, err
 	}
-	cfg.acs, err = f.acs.config(f.insecure, cfg.graph != nil || cfg.rtp != nil, log)
+	cfg.acs, err = f.acs.config(f.insecure, cfg.graph != nil || cfg.rtp != nil || cfg.webrtc != nil, log)
 	return cfg, err
 }
 

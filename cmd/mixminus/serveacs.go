@@ -42,7 +42,7 @@ func (f *acsFlags) config(insecure, optional bool, log *slog.Logger) (*acsConfig
 	case key == "" && optional:
 		return nil, nil
 	case key == "":
-		return nil, fmt.Errorf("no access key: set %s or --access-key-file, or give --acs-entra, --graph-endpoint or --rtp", envKey)
+		return nil, fmt.Errorf("no access key: set %s or --access-key-file, or give --acs-entra, --graph-endpoint, --rtp or --webrtc", envKey)
 	}
 	if !insecure && len(f.audience) == 0 {
 		return nil, errors.New("no --audience: give the resource's immutable id, which tokens must be for; or --insecure for local work")

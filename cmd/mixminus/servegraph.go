@@ -16,10 +16,16 @@ const (
 	envGraphToken  = "MIXMINUS_GRAPH_TOKEN"
 )
 
+// Values of --graph-media.
+const (
+	graphWebSocket = "websocket"
+	graphWebRTC    = "webrtc"
+)
+
 // graphFlags are serve's of Microsoft Graph.
 type graphFlags struct {
-	endpoint, version, app, tenant, oidcURL, secretFile string
-	managedIdentity                                     bool
+	endpoint, version, app, tenant, oidcURL, secretFile, media string
+	managedIdentity                                            bool
 }
 
 func (f *graphFlags) add(fl *pflag.FlagSet) {
@@ -29,18 +35,27 @@ func (f *graphFlags) add(fl *pflag.FlagSet) {
 	fl.StringVar(&f.tenant, "graph-tenant", "", "tenant of the application")
 	fl.StringVar(&f.oidcURL, "graph-oidc-url", graph.OpenIDURL, "OpenID configuration that tokens of notifications are checked against")
 	fl.StringVar(&f.secretFile, "graph-secret-file", "", "file with the application's client secret")
+	fl.StringVar(&f.media, "graph-media", graphWebSocket, "how the cloud brings app-hosted media: "+graphWebSocket+", or "+graphWebRTC+" (with --webrtc)")
 	fl.BoolVar(&f.managedIdentity, "graph-managed-identity", false, "sign in as this machine's managed identity")
 }
 
 // config turns the flags into what Graph is wired from, nil if it is left out.
-func (f *graphFlags) config(insecure bool, log *slog.Logger) (*graphConfig, error) {
-	if f.endpoint == "" {
+func (f *graphFlags) config(insecure, webrtc bool, log *slog.Logger) (*graphConfig, error) {
+	switch {
+	case f.media != graphWebSocket && f.media != graphWebRTC:
+		return nil, fmt.Errorf("--graph-media %q: want %s or %s", f.media, graphWebSocket, graphWebRTC)
+	case f.media == graphWebRTC && f.endpoint == "":
+		return nil, errors.New("--graph-media: is for --graph-endpoint, which is not given")
+	case f.media == graphWebRTC && !webrtc:
+		return nil, errors.New("--graph-media webrtc: needs --webrtc")
+	case f.endpoint == "":
 		return nil, nil
 	}
 	if !insecure && f.app == "" {
 		return nil, errors.New("no --graph-app: give the id of the application, which tokens must be for; or --insecure for local work")
 	}
 	c := &graphConfig{
+		webrtc: f.media == graphWebRTC,
 		client: graph.ClientConfig{Endpoint: f.endpoint, Version: f.version, Insecure: insecure, Logger: log},
 		tokens: graph.VerifierConfig{AppID: f.app, OpenIDURL: f.oidcURL, Logger: log},
 	}

@@ -62,7 +62,7 @@ type rtpConfig struct {
 
 // rtpMedia carries the streams until it is closed.
 type rtpMedia interface {
-	rtp.Media
+	rtp.Streams
 	// Addr is where unannounced senders are heard.
 	Addr() net.Addr
 	Close() error

@@ -26,9 +26,10 @@ type serviceConfig struct {
 	listener    net.Listener
 	publicURL   string // how clouds reach the listener; "" is its own address
 	eventSecret string
-	acs         *acsConfig   // nil: not this cloud
-	graph       *graphConfig // nil: not this cloud
-	rtp         *rtpConfig   // nil: no RTP
+	acs         *acsConfig    // nil: not this cloud
+	graph       *graphConfig  // nil: not this cloud
+	rtp         *rtpConfig    // nil: no RTP
+	webrtc      *webrtcConfig // nil: no WebRTC
 	insecure    bool
 	token       string // of the control API
 	recordings  string // folder; "" records nothing
@@ -46,6 +47,7 @@ type service struct {
 	urls     serviceURLs
 	engine   *engine.Engine
 	media    *acsws.Server
+	webrtc   *webrtcHost // nil: none
 	clouds   []wiredCloud
 	manager  *session.Manager
 	recorder *record.Recorder
@@ -66,6 +68,12 @@ type serviceURLs struct {
 	// SDP is posted.
 	RTP    string `json:"rtp,omitempty"`
 	Offers string `json:"rtp_offers,omitempty"`
+	// WebRTC is where browsers and other WHIP clients offer calls, WHEP the
+	// address below which calls are listened in on, by their ids, and WebRTCUDP
+	// the port of their media.
+	WebRTC    string `json:"webrtc,omitempty"`
+	WHEP      string `json:"whep,omitempty"`
+	WebRTCUDP string `json:"webrtc_udp,omitempty"`
 }
 
 // announce says what to do with them.
@@ -83,11 +91,19 @@ func (u serviceURLs) announce(bot string) string {
 	if u.RTP != "" {
 		text += fmt.Sprintf("  rtp     %s\n  offers  %s\n", u.RTP, u.Offers)
 	}
-	if u.Events == "" && u.Graph == "" {
-		return text + fmt.Sprintf("Send it RTP, for example:\n  ffmpeg -re -i speech.wav -ar 8000 -ac 1 -c:a pcm_mulaw -f rtp rtp://%s\nEnd with Ctrl-C.\n", u.RTP)
+	if u.WebRTC != "" {
+		text += fmt.Sprintf("  webrtc  %s\n  whep    %s\n", u.WebRTC, u.WHEP)
 	}
-	text += fmt.Sprintf("  media   %s\n", u.Media)
-	return text + fmt.Sprintf("Ring it, in a terminal with the same %s:\n  %s\nEnd with Ctrl-C.\n", envKey, emulate)
+	switch {
+	case u.Events != "" || u.Graph != "":
+		text += fmt.Sprintf("  media   %s\n", u.Media)
+		return text + fmt.Sprintf("Ring it, in a terminal with the same %s:\n  %s\nEnd with Ctrl-C.\n", envKey, emulate)
+	case u.RTP != "":
+		text += fmt.Sprintf("Send it RTP, for example:\n  ffmpeg -i speech.wav -ac 1 -af aresample=8000,asetnsamples=160,arealtime -c:a pcm_mulaw -f rtp rtp://%s\n", u.RTP)
+	default:
+		text += fmt.Sprintf("Call it from a page or with any WHIP client (RFC 9725), at\n  %s\n", u.WebRTC)
+	}
+	return text + "End with Ctrl-C.\n"
 }
 
 // newSecret mints what stands in the path that Event Grid posts to.
@@ -137,16 +153,23 @@ func (s *service) build(cfg serviceConfig) (err error) {
 			return err
 		}
 	}
-	if s.clouds, err = wireClouds(cfg, s.engine); err != nil {
+	verify := s.verify
+	if cfg.insecure {
+		verify = nil
+	}
+	if cfg.webrtc != nil {
+		if s.webrtc, err = openWebRTC(*cfg.webrtc, s.engine, s.urls.HTTP, verify); err != nil {
+			return err
+		}
+	}
+	if s.clouds, err = wireClouds(cfg, s.engine, s.webrtc); err != nil {
 		return err
 	}
-	media := acsws.Config{BaseURL: s.urls.Media, Insecure: cfg.insecure, Logger: cfg.log}
+	media := acsws.Config{BaseURL: s.urls.Media, Insecure: cfg.insecure, Verify: verify, Logger: cfg.log}
 	if cfg.insecure {
 		media.AdHoc = func() (*engine.Leg, transport.Stream, error) {
 			return s.adHoc(cfg.bot("", session.DirectionIncoming))
 		}
-	} else {
-		media.Verify = s.verify
 	}
 	if s.media, err = acsws.New(media); err != nil {
 		return err
@@ -161,6 +184,9 @@ func (s *service) build(cfg serviceConfig) (err error) {
 		c := &s.clouds[i]
 		sessions.Clouds = append(sessions.Clouds, c.client)
 		sessions.CallbackURLs[c.client.Name()] = s.urls.HTTP + c.callbacks
+	}
+	if s.webrtc != nil && cfg.graph != nil && cfg.graph.webrtc {
+		sessions.CloudMedia = map[string]transport.Transport{"graph": s.webrtc}
 	}
 	if s.manager, err = session.New(sessions); err != nil {
 		return err
@@ -182,6 +208,12 @@ func (s *service) route(cfg serviceConfig) error {
 		if listens := s.clouds[i].address; listens != nil {
 			s.urls.RTP, s.urls.Offers = listens(), s.urls.HTTP+rtpPath
 		}
+	}
+	if s.webrtc != nil {
+		if err := s.webrtc.route(mux, cfg, s.engine, s.manager); err != nil {
+			return err
+		}
+		s.urls.WebRTC, s.urls.WHEP, s.urls.WebRTCUDP = s.urls.HTTP+webrtcPath, s.urls.HTTP+whepPath, s.webrtc.Addr().String()
 	}
 	control, err := api.New(api.Config{Manager: s.manager, Token: cfg.token, Logger: cfg.log})
 	if err != nil {
@@ -326,6 +358,9 @@ func (s *service) Close() (err error) {
 		}
 		if s.media != nil {
 			err = errors.Join(err, s.media.Close())
+		}
+		if s.webrtc != nil {
+			err = errors.Join(err, s.webrtc.close())
 		}
 		if s.http != nil {
 			// Shutdown waits seconds for connections that were dialled and

@@ -98,21 +98,25 @@ func (c *checker) id(key, id string) {
 	}
 }
 
-// schemes of the media controller's address: Microsoft's, and those of
-// mixminus's own transports.
-var schemes = map[string]bool{"net.tcp": true, "ws": true, "wss": true, "https": true}
+// schemes of the media controller's address: Microsoft's, which is false, and
+// those of mixminus's own transports: media streaming, and WebRTC by WHIP.
+var schemes = map[string]bool{"net.tcp": false, "ws": true, "wss": true, "http": true, "https": true}
 
 // address checks mpUri, of which no more is shown than the host: it may hold a
 // secret.
 func (c *checker) address(raw string) {
 	u, err := url.Parse(raw)
+	known := false
+	if err == nil {
+		_, known = schemes[u.Scheme]
+	}
 	switch {
 	case raw == "":
 		c.add("mpUri", "", "is missing")
 	case err != nil || u.Host == "":
 		c.add("mpUri", "", "is no address with a host")
-	case !schemes[u.Scheme]:
-		c.add("mpUri", u.Scheme+"://"+u.Host, "want net.tcp, wss, ws or https")
+	case !known:
+		c.add("mpUri", u.Scheme+"://"+u.Host, "want net.tcp, wss, ws, https or http")
 	case u.Scheme == "net.tcp" && u.Port() == "":
 		c.add("mpUri", u.Scheme+"://"+u.Host, "want a port")
 	}
@@ -157,9 +161,9 @@ func (b *Blob) Hostable() error {
 	}
 	u, err := url.Parse(b.MPURI)
 	switch {
-	case err != nil || u.Scheme != "ws" && u.Scheme != "wss":
+	case err != nil || !schemes[u.Scheme]:
 		scheme, _, _ := strings.Cut(b.MPURI, ":")
-		return unsupported("mpUri", clip([]byte(scheme)), "mixminus hosts ws and wss; Microsoft's net.tcp protocol is not public")
+		return unsupported("mpUri", clip([]byte(scheme)), "mixminus hosts wss, ws, https and http; Microsoft's net.tcp protocol is not public")
 	case b.AudioFormat != Pcm16K:
 		return unsupported("supportedAudioFormat", clip([]byte(b.AudioFormat)), "mixminus hosts "+Pcm16K)
 	case len(b.VideoRender.Live()) > 0:

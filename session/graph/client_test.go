@@ -316,3 +316,37 @@ func TestConfigErrors(t *testing.T) {
 	require.Equal(t, "graph(https://graph.microsoft.us/v1.0)", c.String())
 	require.Equal(t, 10*time.Minute, c.KeepAliveEvery())
 }
+
+// TestMediaAddresses: what the transports of this host mint is taken, in the clear
+// on one machine only.
+func TestMediaAddresses(t *testing.T) {
+	for _, x := range []struct {
+		url      string
+		insecure bool
+		taken    bool
+	}{
+		{url: "wss://bot.example/media/t", taken: true},
+		{url: "https://bot.example/whip/t", taken: true},
+		{url: "ws://127.0.0.1:7070/media/t", taken: true},
+		{url: "http://localhost:7070/whip/t", taken: true},
+		{url: "http://bot.example/whip/t"},
+		{url: "ws://bot.example/media/t"},
+		{url: "http://bot.example/whip/t", insecure: true, taken: true},
+		{url: "rtp:t", insecure: true},
+		{url: "ftp://127.0.0.1/t", insecure: true},
+	} {
+		c, err := NewClient(ClientConfig{Endpoint: "http://127.0.0.1:1", Token: "t", Insecure: x.insecure})
+		require.NoError(t, err)
+		m := testMedia
+		m.URL = x.url
+		got, err := c.mediaConfig(m)
+		require.Equal(t, x.taken, err == nil, "%s: %v", x.url, err)
+		if err == nil {
+			b, err := blob.Parse([]byte(got.Blob))
+			require.NoError(t, err)
+			require.Equal(t, x.url, b.MPURI)
+			require.Empty(t, b.Check())
+			require.NoError(t, b.Hostable())
+		}
+	}
+}

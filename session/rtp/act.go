@@ -49,13 +49,13 @@ func actDTMF(ctx context.Context, c *Cloud, callID string, a session.DTMFAction)
 	c.mu.Unlock()
 	switch {
 	case url == "":
-		return r, unknown(session.ActionDTMF, callID)
+		return r, c.unknown(session.ActionDTMF, callID)
 	case a.To != "" && a.To != k.peer.RawID:
 		return r, &session.FieldError{Field: "to", Value: rest.Clip(a.To), Want: "want nobody, or the only other one: " + k.peer.RawID}
 	}
 	for i := range len(keys) {
 		if err := media.Press(url, keys[i], toneTime); err != nil {
-			return r, &session.Error{Cloud: Name, Op: session.ActionDTMF, Status: http.StatusConflict, Code: "not_pressed",
+			return r, &session.Error{Cloud: c.name, Op: session.ActionDTMF, Status: http.StatusConflict, Code: "not_pressed",
 				Message: fmt.Sprintf("%d of %d keys are pressed: %v", i, len(keys), err)}
 		}
 	}

@@ -3,13 +3,13 @@ package rtp
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
 	"time"
 
 	"github.com/mixminus/mixminus/session"
+	"github.com/mixminus/mixminus/session/offer"
 	"github.com/mixminus/mixminus/session/rest"
 	"github.com/mixminus/mixminus/transport"
 )
@@ -19,8 +19,8 @@ import (
 const Busy = "busy"
 
 // peer is who sends from, or is dialled at, an address.
-func peer(at netip.AddrPort) session.Identity {
-	return session.Identity{RawID: Name + ":" + at.String()}
+func (c *Cloud) peer(at netip.AddrPort) session.Identity {
+	return session.Identity{RawID: c.name + ":" + at.String()}
 }
 
 // incoming is what the ringing of k tells. Its id is known from the beginning,
@@ -28,7 +28,7 @@ func peer(at netip.AddrPort) session.Identity {
 // sender may ring again after its call.
 func (c *Cloud) incoming(k *call, id string, raw json.RawMessage) session.Incoming {
 	return session.Incoming{
-		Cloud: Name, ID: id, Context: k.id, CallID: k.id, From: k.peer,
+		Cloud: c.name, ID: id, Context: k.id, CallID: k.id, From: k.peer,
 		Arrived: time.Now().UTC(), AnswerWithin: c.within, Raw: raw,
 	}
 }
@@ -53,36 +53,38 @@ func object(v any) json.RawMessage {
 }
 
 // Answer implements session.Cloud: the sender flows, or the offer is answered.
-func (c *Cloud) Answer(_ context.Context, in session.Incoming, m session.MediaRequest) (session.Connection, error) {
+func (c *Cloud) Answer(ctx context.Context, in session.Incoming, m session.MediaRequest) (session.Connection, error) {
 	const op = "answer"
 	if m.URL == "" {
 		c.decline(in.CallID, "")
 		return session.Connection{}, hosted()
 	}
-	media, k := c.bind(in.CallID, m.URL)
+	streams, k := c.bind(in.CallID, m.URL)
 	if k == nil {
-		return session.Connection{}, &session.Error{Cloud: Name, Op: op, Status: http.StatusGone, Code: "gone", Message: "the caller has given up"}
+		return session.Connection{}, c.gone(op)
 	}
-	var err error
-	var answer []byte
-	if k.offer != nil {
-		answer, err = media.Answer(m.URL, k.offer)
-	} else {
-		err = media.Take(m.URL, k.stream)
+	is := agreed{url: m.URL}
+	switch {
+	case k.web:
+		return c.answerWeb(ctx, k, m.URL)
+	case k.offer != nil:
+		is.answer, is.err = streams.Answer(m.URL, k.offer)
+	default:
+		is.err = streams.Take(m.URL, k.stream)
 	}
-	if err != nil {
-		failure := refusal(op, err)
-		k.agreed <- agreed{err: failure}
-		c.dismiss(media, c.forget(k.id))
-		return session.Connection{}, failure
+	if is.err != nil {
+		is.err = c.refusal(op, is.err)
+		k.agreed <- is
+		c.dismiss(c.forget(k.id))
+		return session.Connection{}, is.err
 	}
 	conn := c.connected(k)
-	k.agreed <- agreed{answer: answer}
+	k.agreed <- is
 	return conn, nil
 }
 
 // bind ties the call that is answered to its media; nil if it is over.
-func (c *Cloud) bind(id, url string) (Media, *call) {
+func (c *Cloud) bind(id, url string) (Streams, *call) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	k := c.calls[id]
@@ -91,7 +93,11 @@ func (c *Cloud) bind(id, url string) (Media, *call) {
 	}
 	k.url, k.state = url, session.StateConnecting
 	c.urls[url] = k
-	return c.media, k
+	return c.streams, k
+}
+
+func (c *Cloud) gone(op string) error {
+	return &session.Error{Cloud: c.name, Op: op, Status: http.StatusGone, Code: "gone", Message: "the caller has given up"}
 }
 
 // hosted is the error of a call whose media is to be left with the cloud.
@@ -109,9 +115,12 @@ func (c *Cloud) connected(k *call) session.Connection {
 	return k.connection(session.StateConnected)
 }
 
+// dialled reports whether the call was made here.
+func (k *call) dialled() bool { return k.stream == "" && k.offer == nil }
+
 func (k *call) connection(s session.CallState) session.Connection {
 	conn := session.Connection{CallID: k.id, State: s}
-	if k.stream == "" && k.offer == nil {
+	if k.dialled() {
 		conn.Targets = []session.Identity{k.peer}
 	} else {
 		conn.Source = k.peer
@@ -120,21 +129,24 @@ func (k *call) connection(s session.CallState) session.Connection {
 }
 
 // dismiss turns away the sender of a call that is over, if it has one.
-func (c *Cloud) dismiss(media Media, k *call) {
-	if k != nil && k.stream != "" {
-		media.Refuse(k.stream)
+func (c *Cloud) dismiss(k *call) {
+	if k == nil || k.stream == "" {
+		return
 	}
+	c.mu.Lock()
+	streams := c.streams
+	c.mu.Unlock()
+	streams.Refuse(k.stream)
 }
 
 // decline ends a call that rings.
 func (c *Cloud) decline(id, reason string) {
 	c.mu.Lock()
-	media := c.media
 	if k := c.calls[id]; k != nil {
 		k.declined, k.reason = true, reason
 	}
 	c.mu.Unlock()
-	c.dismiss(media, c.forget(id))
+	c.dismiss(c.forget(id))
 }
 
 // Reject implements session.Cloud: a sender is ignored until it has been silent
@@ -148,7 +160,7 @@ func (c *Cloud) Reject(_ context.Context, in session.Incoming, reason string) er
 // and fails.
 func (c *Cloud) Redirect(_ context.Context, in session.Incoming, _ session.Identity) error {
 	c.decline(in.CallID, "")
-	return &session.Error{Cloud: Name, Op: "redirect", Status: http.StatusNotImplemented, Code: "no_signalling",
+	return &session.Error{Cloud: c.name, Op: "redirect", Status: http.StatusNotImplemented, Code: "no_signalling",
 		Message: "RTP has no signalling to redirect a call with: the call is declined"}
 }
 
@@ -158,7 +170,7 @@ func (c *Cloud) Get(_ context.Context, callID string) (session.Connection, error
 	defer c.mu.Unlock()
 	k := c.calls[callID]
 	if k == nil {
-		return session.Connection{}, unknown("get", callID)
+		return session.Connection{}, c.unknown("get", callID)
 	}
 	return k.connection(k.state), nil
 }
@@ -173,33 +185,24 @@ func (c *Cloud) HangUp(_ context.Context, callID string, _ bool) error {
 func (c *Cloud) hangUp(callID, how string) error {
 	k := c.forget(callID)
 	if k == nil {
-		return unknown("hang up", callID)
+		return c.unknown("hang up", callID)
 	}
 	// While its stream still has the endpoint, so that it does not ring again.
-	media, _ := c.wires()
-	c.dismiss(media, k)
+	c.dismiss(k)
 	c.end(k, session.Notice{Type: "HungUp", Code: 200, Message: how})
 	return nil
 }
 
-func unknown(op, callID string) error {
-	return &session.Error{Cloud: Name, Op: op, Status: http.StatusNotFound, Code: "unknown_call",
+func (c *Cloud) unknown(op, callID string) error {
+	return &session.Error{Cloud: c.name, Op: op, Status: http.StatusNotFound, Code: "unknown_call",
 		Message: fmt.Sprintf("no call %q", rest.Clip(callID))}
 }
 
-// judged is the word of Media on what it was given.
-type judged interface{ NotAcceptable() bool }
-
 // refusal is the error of what Media did not do.
-func refusal(op string, err error) *session.Error {
-	e := &session.Error{Cloud: Name, Op: op, Err: err}
-	var word judged
-	if errors.As(err, &word) {
-		e.Err, e.Message = nil, err.Error()
-		e.Status, e.Code = http.StatusBadRequest, "bad_offer"
-		if word.NotAcceptable() {
-			e.Status, e.Code = http.StatusNotAcceptable, "not_acceptable"
-		}
+func (c *Cloud) refusal(op string, err error) *session.Error {
+	e := &session.Error{Cloud: c.name, Op: op, Err: err}
+	if refused := offer.Judged(err); refused != nil {
+		e.Err, e.Status, e.Code, e.Message = nil, refused.Status, refused.Code, refused.Message
 	}
 	return e
 }

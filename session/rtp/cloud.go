@@ -1,8 +1,8 @@
-// Package rtp makes calls of plain RTP: of streams that somebody sends to a
-// port, of offers that come by HTTP, and of addresses that are dialled. They
-// are calls of session.Manager as those of any cloud, so that listing, hanging
-// up, rooms, recording and bounds hold for them. No cloud stands behind them:
-// this package is the one who answers, and Media carries the streams.
+// Package rtp makes calls of RTP: of plain streams that somebody sends to a
+// port, of offers that come by HTTP, plain or of WebRTC, and of addresses that
+// are dialled. They are calls of session.Manager as those of any cloud, so that
+// listing, hanging up, rooms, recording and bounds hold for them. No cloud stands
+// behind them: this package is the one who answers, and Media carries the streams.
 package rtp
 
 import (
@@ -17,14 +17,16 @@ import (
 
 	"github.com/mixminus/mixminus/session"
 	"github.com/mixminus/mixminus/session/guard"
+	"github.com/mixminus/mixminus/session/offer"
 	"github.com/mixminus/mixminus/transport"
 )
 
-// Name of the cloud.
-const Name = "rtp"
-
-// DefaultPath is where offers come.
-const DefaultPath = "/rtp"
+// Names of the clouds, of plain RTP and of WebRTC. Offers come at the path of
+// that name, "/rtp".
+const (
+	Name   = "rtp"
+	WebRTC = "webrtc"
+)
 
 const (
 	// maxEarly bounds the senders that wait for Connect; more are not heard.
@@ -34,12 +36,21 @@ const (
 	warnEvery = time.Minute
 )
 
-// Media carries the streams: transport/rtpio.Server. Its methods do not block
-// for longer than a lookup, are safe for concurrent use, and may be called from
-// within its hooks (Cloud.Ring, Cloud.Ended).
+// Media carries the calls. What it can beside this decides how calls come:
+// Streams has senders, offers and addresses of plain RTP, offer.Media those of
+// WebRTC. Its methods do not block for longer than a lookup, are safe for
+// concurrent use, and may be called from within its hooks (Cloud.Ring,
+// Cloud.Ended).
 type Media interface {
-	// Open mints an endpoint, whose URL is opaque: "rtp:<token>".
+	// Open mints an endpoint, whose URL is opaque here.
 	transport.Transport
+	// Press queues a key (RFC 4733) that is held for d.
+	Press(url string, key byte, d time.Duration) error
+}
+
+// Streams is the Media of plain RTP: transport/rtpio.Server.
+type Streams interface {
+	Media
 	// Take lets the sender that rang as stream (transport.Sender.ID) flow into
 	// the endpoint at url; packets that came since are kept.
 	Take(url, stream string) error
@@ -54,8 +65,6 @@ type Media interface {
 	// Dial sends to, and hears, a fixed address. Its error may say by
 	// NotAcceptable() bool that the codec cannot be carried.
 	Dial(url string, to transport.Target) error
-	// Press queues a key (RFC 4733) that is held for d.
-	Press(url string, key byte, d time.Duration) error
 }
 
 // Sink takes what this cloud brings: session.Manager.
@@ -66,11 +75,15 @@ type Sink interface {
 
 // Config of a Cloud. The zero value works.
 type Config struct {
-	// Path of the handler; empty means DefaultPath.
+	// Name of the cloud; empty means Name.
+	Name string
+	// Path of the handler; empty means a slash and the name.
 	Path string
 	// Token that a request to it must bear. Without one only programs of this
 	// machine are served, by the rule of the control API.
 	Token string
+	// Origins whose pages may ask too: see guard.New.
+	Origins []string
 	// AnswerWithin is how long a call may ring, if that is shorter than the
 	// manager lets it; 0 leaves it to the manager.
 	AnswerWithin time.Duration
@@ -83,6 +96,7 @@ type Config struct {
 // and is safe for concurrent use.
 type Cloud struct {
 	// Static after construction.
+	name   string
 	path   string
 	guard  guard.Guard
 	within time.Duration
@@ -90,12 +104,14 @@ type Cloud struct {
 
 	// Guarded by mu.
 	mu      sync.Mutex
-	media   Media // nil until Connect, as sink
+	media   Media       // nil until Connect, as sink
+	streams Streams     // the media, if it is of plain RTP
+	web     offer.Media // the media, if it is of WebRTC
 	sink    Sink
 	early   []transport.Sender // until Connect
 	calls   map[string]*call   // by our id
 	urls    map[string]*call   // by the address of their media
-	streams map[string]*call   // by the sender's ID
+	senders map[string]*call   // by the sender's ID
 	warned  time.Time
 }
 
@@ -105,9 +121,11 @@ type call struct {
 	id     string
 	stream string // of a sender that nobody announced
 	offer  []byte // of one that came by HTTP
+	web    bool   // the media answers the offer, when it has an address
 	peer   session.Identity
 	done   chan struct{} // closed when the call is forgotten
 	agreed chan agreed   // what came of the offer, once
+	served chan error    // what the media made of it, once
 
 	// Guarded by Cloud.mu.
 	state    session.CallState
@@ -119,58 +137,59 @@ type call struct {
 // agreed is what came of an offer that the bot answered.
 type agreed struct {
 	answer []byte
+	url    string // where the media answers it instead
 	err    error
 }
 
 // New builds a Cloud.
 func New(cfg Config) (*Cloud, error) {
+	name := cmp.Or(cfg.Name, Name)
 	c := &Cloud{
-		path: cmp.Or(cfg.Path, DefaultPath), within: cfg.AnswerWithin, log: cfg.Logger,
-		calls: map[string]*call{}, urls: map[string]*call{}, streams: map[string]*call{},
+		name: name, path: cmp.Or(cfg.Path, "/"+name), within: cfg.AnswerWithin, log: cfg.Logger,
+		calls: map[string]*call{}, urls: map[string]*call{}, senders: map[string]*call{},
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
 	if len(c.path) < 2 || c.path[0] != '/' || strings.HasSuffix(c.path, "/") {
-		return nil, fmt.Errorf("rtp: Config.Path = %q: want one such as %q", cfg.Path, DefaultPath)
+		return nil, fmt.Errorf("rtp: Config.Path = %q: want one such as %q", cfg.Path, "/"+name)
 	}
 	if cfg.AnswerWithin < 0 {
 		return nil, fmt.Errorf("rtp: Config.AnswerWithin = %v: want 0 or more", cfg.AnswerWithin)
 	}
 	var err error
-	if c.guard, err = guard.New(cfg.Token); err != nil {
-		return nil, fmt.Errorf("rtp: Config.Token: %w", err)
+	if c.guard, err = guard.New(cfg.Token, cfg.Origins...); err != nil {
+		return nil, fmt.Errorf("rtp: Config: %w", err)
 	}
 	return c, nil
 }
 
 // Connect gives the cloud what carries its calls and what takes them, once:
-// Media wants its hooks before it is built, and session.Manager its clouds.
-// Senders that came before ring now.
+// Media wants its hooks before it is built, and session.Manager its clouds. It
+// is a Streams or an offer.Media. Senders that came before ring now.
 func (c *Cloud) Connect(m Media, s Sink) {
 	c.mu.Lock()
 	early := c.early
 	c.media, c.sink, c.early = m, s, nil
+	c.streams, _ = m.(Streams)
+	c.web, _ = m.(offer.Media)
 	c.mu.Unlock()
 	for _, sender := range early {
 		c.Ring(sender)
 	}
 }
 
-// wires returns what Connect gave, nil before.
-func (c *Cloud) wires() (Media, Sink) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.media, c.sink
-}
-
 // Name implements session.Cloud.
-func (c *Cloud) Name() string { return Name }
+func (c *Cloud) Name() string { return c.name }
 
 // Media implements session.Carrier.
 func (c *Cloud) Media() transport.Transport {
-	media, _ := c.wires()
-	return media
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.media == nil {
+		return nil
+	}
+	return c.media
 }
 
 // Ring is Media's hook for a sender that nobody announced: it rings as a call.
@@ -184,16 +203,16 @@ func (c *Cloud) Ring(s transport.Sender) {
 		c.mu.Unlock()
 		return
 	}
-	if c.streams[s.ID] != nil { // it rings or lives
+	if c.senders[s.ID] != nil { // it rings or lives
 		c.mu.Unlock()
 		return
 	}
-	media, sink := c.media, c.sink
-	k := c.add(call{stream: s.ID, peer: peer(s.Addr)})
+	streams, sink := c.streams, c.sink
+	k := c.add(call{stream: s.ID, peer: c.peer(s.Addr)})
 	c.mu.Unlock()
 	if _, err := sink.TryRing(c.incoming(k, s.ID, rawSender(s))); err != nil {
 		c.forget(k.id)
-		media.Refuse(s.ID)
+		streams.Refuse(s.ID)
 		c.warn("sender refused", "sender", s.Addr.String(), "error", err)
 	}
 }
@@ -216,10 +235,11 @@ func (c *Cloud) Ended(url string, err error) {
 
 // add makes a call known. Called with mu held.
 func (c *Cloud) add(k call) *call {
-	k.id, k.done, k.agreed = uuid.NewString(), make(chan struct{}), make(chan agreed, 1)
+	k.id, k.done = uuid.NewString(), make(chan struct{})
+	k.agreed, k.served = make(chan agreed, 1), make(chan error, 1)
 	c.calls[k.id] = &k
 	if k.stream != "" {
-		c.streams[k.stream] = &k
+		c.senders[k.stream] = &k
 	}
 	return &k
 }
@@ -237,8 +257,8 @@ func (c *Cloud) forget(id string) *call {
 	if c.urls[k.url] == k {
 		delete(c.urls, k.url)
 	}
-	if c.streams[k.stream] == k {
-		delete(c.streams, k.stream)
+	if c.senders[k.stream] == k {
+		delete(c.senders, k.stream)
 	}
 	k.state = session.StateDisconnected
 	close(k.done)
@@ -248,7 +268,9 @@ func (c *Cloud) forget(id string) *call {
 // end tells that a call which is forgotten is over.
 func (c *Cloud) end(k *call, n session.Notice) {
 	n.Kind, n.CallID, n.Time = session.EventDisconnected, k.id, time.Now()
-	_, sink := c.wires()
+	c.mu.Lock()
+	sink := c.sink
+	c.mu.Unlock()
 	sink.Deliver(n)
 }
 
@@ -260,5 +282,5 @@ func (c *Cloud) warn(text string, args ...any) {
 		c.warned, log = now, c.log.Warn
 	}
 	c.mu.Unlock()
-	log(Name+": "+text, args...)
+	log(c.name+": "+text, args...)
 }

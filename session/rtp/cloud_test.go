@@ -17,11 +17,13 @@ import (
 
 func TestNewBadConfig(t *testing.T) {
 	for want, cfg := range map[string]Config{
-		`Config.Path = "rtp"`:     {Path: "rtp"},
-		`Config.Path = "/"`:       {Path: "/"},
-		`Config.Path = "/rtp/"`:   {Path: "/rtp/"},
-		"Config.AnswerWithin":     {AnswerWithin: -1},
-		"Config.Token: token con": {Token: "two words"},
+		`Config.Path = "rtp"`:   {Path: "rtp"},
+		`Config.Path = "/"`:     {Path: "/"},
+		`Config.Path = "/rtp/"`: {Path: "/rtp/"},
+		"Config.AnswerWithin":   {AnswerWithin: -1},
+		"Config: token con":     {Token: "two words"},
+		`Config: origin "x"`:    {Origins: []string{"x"}},
+		`want one such as "/w"`: {Name: "w", Path: "w"},
 	} {
 		_, err := New(cfg)
 		require.ErrorContains(t, err, want)

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"strings"
 
 	"github.com/mixminus/mixminus/session"
+	"github.com/mixminus/mixminus/session/offer"
 	"github.com/mixminus/mixminus/session/rest"
 	"github.com/mixminus/mixminus/transport"
 )
@@ -34,6 +36,10 @@ const (
 // Create implements session.Cloud: it sends to an address at once. Whoever
 // listens there is not asked, so that the call is connected from the beginning.
 func (c *Cloud) Create(_ context.Context, req session.CreateRequest) (session.Connection, error) {
+	streams, err := c.dialler()
+	if err != nil {
+		return session.Connection{}, err
+	}
 	to, err := parseTarget(req.Body)
 	if err != nil {
 		return session.Connection{}, err
@@ -43,24 +49,32 @@ func (c *Cloud) Create(_ context.Context, req session.CreateRequest) (session.Co
 		return session.Connection{}, hosted()
 	}
 	c.mu.Lock()
-	media := c.media
-	if media == nil {
-		c.mu.Unlock()
-		return session.Connection{}, &session.Error{Cloud: Name, Op: "create", Err: errors.New("not connected yet"), Retryable: true}
-	}
-	k := c.add(call{peer: peer(to.Addr)})
+	k := c.add(call{peer: c.peer(to.Addr)})
 	k.url, k.state = url, session.StateConnecting
 	c.urls[url] = k
 	c.mu.Unlock()
-	if err := media.Dial(url, to); err != nil {
+	if err := streams.Dial(url, to); err != nil {
 		c.forget(k.id)
-		var word judged
-		if errors.As(err, &word) && word.NotAcceptable() {
+		if no := offer.Judged(err); no != nil && no.Status == http.StatusNotAcceptable {
 			return session.Connection{}, badField("codec", to.Codec, err.Error())
 		}
-		return session.Connection{}, refusal("create", err)
+		return session.Connection{}, c.refusal("create", err)
 	}
 	return c.connected(k), nil
+}
+
+// dialler returns what addresses are dialled with.
+func (c *Cloud) dialler() (Streams, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.media == nil:
+		return nil, &session.Error{Cloud: c.name, Op: "create", Err: errors.New("not connected yet"), Retryable: true}
+	case c.streams == nil:
+		return nil, &session.Error{Cloud: c.name, Op: "create", Status: http.StatusNotImplemented, Code: "no_signalling",
+			Message: "peers of WebRTC call and cannot be called: they offer at " + c.path}
+	}
+	return c.streams, nil
 }
 
 // parseTarget reads the body of a create request.

@@ -2,24 +2,14 @@ package rtp
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
-	"mime"
 	"net/http"
 	"net/netip"
 	"strings"
 
 	"github.com/mixminus/mixminus/session"
+	"github.com/mixminus/mixminus/session/offer"
 	"github.com/mixminus/mixminus/session/rest"
-)
-
-const (
-	sdpType  = "application/sdp" // RFC 8866, section 8.1
-	maxOffer = 64 << 10
-	// retryAfter, in seconds, goes with 503.
-	retryAfter = "5"
 )
 
 // ServeHTTP takes offers and serves the calls by their ids:
@@ -39,11 +29,18 @@ const (
 // Retry-After for a bot that is busy or a host that is full; 504 if nobody
 // answers. A busy bot has no status of its own in HTTP, as 486 in SIP: 503 says
 // like it that the same request may succeed later. 408 would blame the request.
+//
+// With the media of WebRTC the answer and its Location are the media's own: the
+// session is there, and its end is the call's. 406 is also for a peer that would
+// not speak: who only listens is no party of a call.
 func (c *Cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
+	if c.guard.CORS(w, r, "DELETE, GET, HEAD, POST") {
+		return
+	}
 	if no := c.guard.Check(r); no != nil {
-		writeError(w, &httpError{no.Status, no.Code, no.Message})
+		(&offer.Error{Status: no.Status, Code: no.Code, Message: no.Message}).Write(w)
 		return
 	}
 	id, one := strings.CutPrefix(r.URL.Path, c.path+"/")
@@ -53,43 +50,8 @@ func (c *Cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case one && id != "" && !strings.Contains(id, "/"):
 		c.serveCall(w, r, id)
 	default:
-		writeError(w, &httpError{http.StatusNotFound, "not_found", "nothing is served at this path"})
+		offer.NotFound().Write(w)
 	}
-}
-
-// httpError is a response that is not a success.
-type httpError struct {
-	status        int
-	code, message string
-}
-
-func (e *httpError) Error() string { return e.message }
-
-func writeError(w http.ResponseWriter, e *httpError) {
-	switch e.status {
-	case http.StatusUnauthorized:
-		w.Header().Set("WWW-Authenticate", "Bearer")
-	case http.StatusServiceUnavailable:
-		w.Header().Set("Retry-After", retryAfter)
-	}
-	type words struct {
-		Code    string `json:"code"`
-		Message string `json:"message"`
-	}
-	writeJSON(w, e.status, struct {
-		Error words `json:"error"`
-	}{words{e.code, e.message}})
-}
-
-func writeJSON(w http.ResponseWriter, status int, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // a peer that is gone hears nothing
-}
-
-func notAllowed(w http.ResponseWriter, r *http.Request, allow string) {
-	w.Header().Set("Allow", allow)
-	writeError(w, &httpError{http.StatusMethodNotAllowed, "method_not_allowed", rest.Clip(r.Method) + " is not served here"})
 }
 
 func (c *Cloud) serveCall(w http.ResponseWriter, r *http.Request, id string) {
@@ -97,103 +59,85 @@ func (c *Cloud) serveCall(w http.ResponseWriter, r *http.Request, id string) {
 	case http.MethodGet, http.MethodHead:
 		conn, err := c.Get(r.Context(), id)
 		if err != nil {
-			writeError(w, httpErrorOf(err))
+			errorOf(err).Write(w)
 			return
 		}
-		writeJSON(w, http.StatusOK, conn)
+		offer.WriteJSON(w, http.StatusOK, conn)
 	case http.MethodDelete:
 		if err := c.hangUp(id, "hung up by the caller"); err != nil {
-			writeError(w, httpErrorOf(err))
+			errorOf(err).Write(w)
 			return
 		}
 		w.WriteHeader(http.StatusNoContent)
 	default:
-		notAllowed(w, r, "DELETE, GET, HEAD")
+		offer.Allow(w, r, "DELETE, GET, HEAD")
 	}
 }
 
 func (c *Cloud) serveOffers(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
-		notAllowed(w, r, "POST")
+		offer.Allow(w, r, "OPTIONS, POST")
 		return
 	}
-	offer, err := readOffer(w, r)
+	sdp, err := offer.Read(w, r)
 	if err != nil {
-		writeError(w, httpErrorOf(err))
+		errorOf(err).Write(w)
 		return
 	}
-	id, answer, err := c.offer(r.Context(), r.RemoteAddr, offer)
+	c.mu.Lock()
+	web := c.web
+	c.mu.Unlock()
+	if web != nil {
+		c.serveWeb(w, r, web, sdp)
+		return
+	}
+	k, is, err := c.invite(r, call{offer: sdp})
 	if err != nil {
-		writeError(w, httpErrorOf(err))
+		errorOf(err).Write(w)
 		return
 	}
-	w.Header().Set("Content-Type", sdpType)
-	w.Header().Set("Location", c.path+"/"+id)
+	w.Header().Set("Content-Type", offer.Type)
+	w.Header().Set("Location", c.path+"/"+k.id)
 	w.WriteHeader(http.StatusCreated)
-	_, _ = w.Write(answer)
+	_, _ = w.Write(is.answer)
 }
 
-// readOffer returns the body if it may be an offer.
-func readOffer(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	said := r.Header.Get("Content-Type")
-	if t, _, err := mime.ParseMediaType(said); err != nil || t != sdpType {
-		return nil, &httpError{http.StatusUnsupportedMediaType, "content_type",
-			fmt.Sprintf("Content-Type = %q: want %s", rest.Clip(said), sdpType)}
-	}
-	if packed := r.Header.Get("Content-Encoding"); packed != "" && !strings.EqualFold(packed, "identity") {
-		return nil, &httpError{http.StatusUnsupportedMediaType, "content_encoding",
-			fmt.Sprintf("Content-Encoding = %q: want none", rest.Clip(packed))}
-	}
-	offer, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxOffer))
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		return nil, &httpError{http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("body is over %d bytes", maxOffer)}
-	case err != nil:
-		return nil, &httpError{http.StatusBadRequest, "bad_body", "body: " + err.Error()}
-	}
-	// Whatever has another first line (RFC 8866, section 5.1) need not ring.
-	if first, _, _ := strings.Cut(string(offer), "\n"); strings.TrimSuffix(first, "\r") != "v=0" {
-		return nil, &httpError{http.StatusBadRequest, "bad_offer", fmt.Sprintf("first line = %q: want v=0", rest.Clip(first))}
-	}
-	return offer, nil
-}
-
-// offer rings with an offer and returns what the bot answered.
-func (c *Cloud) offer(ctx context.Context, from string, offer []byte) (id string, answer []byte, err error) {
+// invite rings with an offer, as the call that template describes, and returns
+// what the bot answered.
+func (c *Cloud) invite(r *http.Request, template call) (*call, agreed, error) {
 	c.mu.Lock()
 	sink := c.sink
 	if sink == nil {
 		c.mu.Unlock()
-		return "", nil, &httpError{http.StatusServiceUnavailable, "not_ready", "the host is starting"}
+		return nil, agreed{}, &offer.Error{Status: http.StatusServiceUnavailable, Code: "not_ready", Message: "the host is starting"}
 	}
-	who := session.Identity{RawID: Name + ":" + rest.Clip(from)}
-	if at, err := netip.ParseAddrPort(from); err == nil {
-		who = peer(netip.AddrPortFrom(at.Addr().Unmap(), at.Port()))
+	template.peer = session.Identity{RawID: c.name + ":" + rest.Clip(r.RemoteAddr)}
+	if at, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		template.peer = c.peer(netip.AddrPortFrom(at.Addr().Unmap(), at.Port()))
 	}
-	k := c.add(call{offer: offer, peer: who})
+	k := c.add(template)
 	c.mu.Unlock()
 	raw := object(struct {
 		Offer string `json:"offer"`
-	}{string(offer)})
+	}{string(k.offer)})
 	ic, err := sink.TryRing(c.incoming(k, k.id, raw))
 	if err != nil {
 		c.forget(k.id)
-		return "", nil, err
+		return k, agreed{}, err
 	}
 	select {
 	case is := <-k.agreed:
-		return k.id, is.answer, is.err
+		return k, is, is.err
 	case <-ic.Done():
-	case <-ctx.Done():
+	case <-r.Context().Done():
 		_ = c.hangUp(k.id, "the caller gave up") // unless it ended by itself
-		return "", nil, ctx.Err()
+		return k, agreed{}, r.Context().Err()
 	}
 	select {
 	case is := <-k.agreed: // it was answered, and has ended since
-		return k.id, is.answer, is.err
+		return k, is, is.err
 	default:
-		return "", nil, c.unanswered(k, ic.Err())
+		return k, agreed{}, c.unanswered(k, ic.Err())
 	}
 }
 
@@ -207,13 +151,13 @@ func (c *Cloud) unanswered(k *call, end error) error {
 	case end != nil && !errors.As(end, &refused):
 		return end
 	case !declined:
-		return &httpError{http.StatusGone, "ended", "the call ended before it was answered"}
+		return &offer.Error{Status: http.StatusGone, Code: "ended", Message: "the call ended before it was answered"}
 	case reason == Busy:
-		return &httpError{http.StatusServiceUnavailable, "busy", "the bot is busy"}
+		return &offer.Error{Status: http.StatusServiceUnavailable, Code: "busy", Message: "the bot is busy"}
 	case reason != "":
-		return &httpError{http.StatusForbidden, "declined", "the call was declined: " + rest.Clip(reason)}
+		return &offer.Error{Status: http.StatusForbidden, Code: "declined", Message: "the call was declined: " + rest.Clip(reason)}
 	}
-	return &httpError{http.StatusForbidden, "declined", "the call was declined"}
+	return &offer.Error{Status: http.StatusForbidden, Code: "declined", Message: "the call was declined"}
 }
 
 // ends are the errors of a call that have a status of their own.
@@ -229,18 +173,18 @@ var ends = []struct {
 	{context.DeadlineExceeded, http.StatusGatewayTimeout, "timeout"},
 }
 
-// httpErrorOf gives any error its status.
-func httpErrorOf(err error) *httpError {
-	if e := (*httpError)(nil); errors.As(err, &e) {
+// errorOf gives any error its status.
+func errorOf(err error) *offer.Error {
+	if e := (*offer.Error)(nil); errors.As(err, &e) {
 		return e
 	}
 	if e := (*session.Error)(nil); errors.As(err, &e) && e.Status != 0 {
-		return &httpError{e.Status, e.Code, e.Message}
+		return &offer.Error{Status: e.Status, Code: e.Code, Message: e.Message}
 	}
 	for _, end := range ends {
 		if errors.Is(err, end.err) {
-			return &httpError{end.status, end.code, err.Error()}
+			return &offer.Error{Status: end.status, Code: end.code, Message: err.Error()}
 		}
 	}
-	return &httpError{http.StatusInternalServerError, "internal", err.Error()}
+	return &offer.Error{Status: http.StatusInternalServerError, Code: "internal", Message: err.Error()}
 }

@@ -14,11 +14,12 @@ import (
 
 	"github.com/mixminus/mixminus/engine"
 	"github.com/mixminus/mixminus/session"
+	"github.com/mixminus/mixminus/session/offer"
 )
 
 func TestOffer(t *testing.T) {
 	inWorld(t, Config{Path: "/in/rtp"}, session.Config{OnIncoming: answering}, func(w *world) {
-		rec := w.do("POST", "/in/rtp", "application/sdp; charset=utf-8", offer)
+		rec := w.do("POST", "/in/rtp", "application/sdp; charset=utf-8", sdpOffer)
 		require.Equal(w, 201, rec.Code, rec.Body)
 		require.Equal(w, "application/sdp", rec.Header().Get("Content-Type"))
 		require.True(w, strings.HasPrefix(rec.Body.String(), "v=0\r\ns=answer to"))
@@ -28,7 +29,7 @@ func TestOffer(t *testing.T) {
 		require.Equal(w, "/in/rtp/"+c.CallID(), at)
 		in := c.Incoming()
 		require.Equal(w, "rtp:127.0.0.1:5000", in.From.RawID)
-		raw, err := json.Marshal(map[string]string{"offer": offer})
+		raw, err := json.Marshal(map[string]string{"offer": sdpOffer})
 		require.NoError(w, err)
 		require.JSONEq(w, string(raw), string(in.Raw))
 
@@ -40,7 +41,7 @@ func TestOffer(t *testing.T) {
 		require.Equal(w, c.CallID(), conn.CallID)
 
 		for _, method := range []string{"PUT", "POST", "PATCH"} {
-			rec = w.do(method, at, sdpType, offer)
+			rec = w.do(method, at, offer.Type, sdpOffer)
 			require.Equal(w, 405, rec.Code, "no re-offers")
 			require.Equal(w, "DELETE, GET, HEAD", rec.Header().Get("Allow"))
 		}
@@ -81,11 +82,11 @@ func TestBadRequests(t *testing.T) {
 			code, message                   string
 		}{
 			{"GET", "/rtp", "", "", 405, "method_not_allowed", "GET"},
-			{"POST", "/rtp", "application/json", offer, 415, "content_type", `Content-Type = \"application/json\"`},
-			{"POST", "/rtp", "", offer, 415, "content_type", ""},
-			{"POST", "/rtp", sdpType, "", 400, "bad_offer", `first line = \"\"`},
-			{"POST", "/rtp", sdpType, "v=1\r\n", 400, "bad_offer", `first line = \"v=1\\r\"`},
-			{"POST", "/rtp", sdpType, offer + strings.Repeat("x", maxOffer), 413, "too_large", "65536"},
+			{"POST", "/rtp", "application/json", sdpOffer, 415, "content_type", `Content-Type = \"application/json\"`},
+			{"POST", "/rtp", "", sdpOffer, 415, "content_type", ""},
+			{"POST", "/rtp", offer.Type, "", 400, "bad_offer", `first line = \"\"`},
+			{"POST", "/rtp", offer.Type, "v=1\r\n", 400, "bad_offer", `first line = \"v=1\\r\"`},
+			{"POST", "/rtp", offer.Type, sdpOffer + strings.Repeat("x", offer.Max), 413, "too_large", "65536"},
 			{"GET", "/rtp/", "", "", 404, "not_found", ""},
 			{"GET", "/rtp/a/b", "", "", 404, "not_found", ""},
 			{"GET", "/rtpx", "", "", 404, "not_found", ""},
@@ -96,9 +97,9 @@ func TestBadRequests(t *testing.T) {
 			require.Equal(w, r.status, rec.Code, rec.Body)
 			require.Contains(w, rec.Body.String(), r.message)
 			require.Equal(w, r.code, word(w, rec))
-			require.Equal(w, r.status == 405, rec.Header().Get("Allow") == "POST")
+			require.Equal(w, r.status == 405, rec.Header().Get("Allow") == "OPTIONS, POST")
 		}
-		packed := request(w.Context(), "POST", "/rtp", sdpType, offer)
+		packed := request(w.Context(), "POST", "/rtp", offer.Type, sdpOffer)
 		packed.Header.Set("Content-Encoding", "gzip")
 		rec := httptest.NewRecorder()
 		w.cloud.ServeHTTP(rec, packed)
@@ -132,7 +133,7 @@ func TestGuard(t *testing.T) {
 	c, err := New(Config{})
 	require.NoError(t, err)
 	rec := httptest.NewRecorder()
-	c.ServeHTTP(rec, request(t.Context(), "POST", "/rtp", sdpType, offer))
+	c.ServeHTTP(rec, request(t.Context(), "POST", "/rtp", offer.Type, sdpOffer))
 	require.Equal(t, 503, rec.Code, "not connected yet")
 	require.NotEmpty(t, rec.Header().Get("Retry-After"))
 }
@@ -201,7 +202,7 @@ func TestCallerGivesUp(t *testing.T) {
 		done := make(chan *httptest.ResponseRecorder)
 		go func() {
 			rec := httptest.NewRecorder()
-			w.cloud.ServeHTTP(rec, request(ctx, "POST", "/rtp", sdpType, offer))
+			w.cloud.ServeHTTP(rec, request(ctx, "POST", "/rtp", offer.Type, sdpOffer))
 			done <- rec
 		}()
 		ic := <-w.rings
@@ -239,7 +240,7 @@ func TestGivesUpWhileAnswered(t *testing.T) {
 		ctx, cancel := context.WithCancel(w.Context())
 		cancel()
 		rec := httptest.NewRecorder()
-		w.cloud.ServeHTTP(rec, request(ctx, "POST", "/rtp", sdpType, offer))
+		w.cloud.ServeHTTP(rec, request(ctx, "POST", "/rtp", offer.Type, sdpOffer))
 		require.Contains(w, []int{201, 503}, rec.Code)
 		if rec.Code == 201 {
 			require.Equal(w, 204, w.do("DELETE", rec.Header().Get("Location"), "", "").Code)

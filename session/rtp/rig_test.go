@@ -19,6 +19,7 @@ import (
 
 	"github.com/mixminus/mixminus/engine"
 	"github.com/mixminus/mixminus/session"
+	"github.com/mixminus/mixminus/session/offer"
 	"github.com/mixminus/mixminus/transport"
 )
 
@@ -85,9 +86,9 @@ func (f *fakeMedia) Take(url, stream string) error {
 	return f.up(url, f.note("take %s %s", url, stream))
 }
 func (f *fakeMedia) Refuse(stream string) { _ = f.note("refuse %s", stream) }
-func (f *fakeMedia) Answer(url string, offer []byte) ([]byte, error) {
+func (f *fakeMedia) Answer(url string, sdpOffer []byte) ([]byte, error) {
 	err := f.up(url, f.note("answer %s", url))
-	return []byte("v=0\r\ns=answer to " + string(offer)[3:]), err
+	return []byte("v=0\r\ns=answer to " + string(sdpOffer)[3:]), err
 }
 
 func (f *fakeMedia) Dial(url string, to transport.Target) error {
@@ -179,7 +180,7 @@ func (w *world) forgotten() {
 	defer w.media.mu.Unlock()
 	require.Empty(w, w.cloud.calls)
 	require.Empty(w, w.cloud.urls)
-	require.Empty(w, w.cloud.streams)
+	require.Empty(w, w.cloud.senders)
 	require.Empty(w, w.cloud.early)
 	require.Empty(w, w.media.endpoints, "each is drained")
 	require.Zero(w, w.Stats().Live)
@@ -212,6 +213,6 @@ func (w *world) do(method, path, contentType, body string) *httptest.ResponseRec
 	return rec
 }
 
-const offer = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\n"
+const sdpOffer = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\n"
 
-func (w *world) post() *httptest.ResponseRecorder { return w.do("POST", "/rtp", sdpType, offer) }
+func (w *world) post() *httptest.ResponseRecorder { return w.do("POST", "/rtp", offer.Type, sdpOffer) }

@@ -2,7 +2,6 @@ package rtc
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -14,7 +13,7 @@ import (
 // MaxSDP bounds an offer, in bytes, and maxLines its m= lines.
 const (
 	MaxSDP   = 64 << 10
-	maxLines = 32
+	maxLines = 64
 )
 
 // OfferError is an offer that is not taken. NotAcceptable tells whether it is
@@ -59,56 +58,71 @@ type terms struct {
 	fec, dtx  bool   // opus: what the peer takes
 }
 
-// readOffer chooses what to carry of an offer: the first of codecs that its
-// audio has.
-func readOffer(offer string, codecs []codec.Codec) (terms, error) {
-	if len(offer) > MaxSDP {
-		return terms{}, malformed("size", strconv.Itoa(len(offer)), fmt.Sprintf("at most %d bytes", MaxSDP))
-	}
-	var d sdp.SessionDescription
-	if err := d.UnmarshalString(offer); err != nil {
-		return terms{}, malformed("sdp", err.Error(), "a session description (RFC 8866)")
-	}
-	if n := len(d.MediaDescriptions); n > maxLines {
-		return terms{}, malformed("m=", strconv.Itoa(n)+" lines", fmt.Sprintf("at most %d", maxLines))
-	}
-	var audio *sdp.MediaDescription
-	for _, m := range d.MediaDescriptions {
-		if m.MediaName.Media != "audio" || m.MediaName.Port.Value == 0 {
-			continue
-		}
-		if audio != nil {
-			return terms{}, unacceptable("m=", "two lines of audio", "one")
-		}
-		audio = m
-	}
-	if audio == nil {
-		return terms{}, unacceptable("m=", "no audio", "a line of audio")
-	}
-	if !slices.Contains(audio.MediaName.Protos, "SAVPF") && !slices.Contains(audio.MediaName.Protos, "SAVP") {
-		return terms{}, unacceptable("m=", strings.Join(audio.MediaName.Protos, "/"), "UDP/TLS/RTP/SAVPF")
-	}
-	if attribute(audio, &d, "ice-ufrag") == "" || attribute(audio, &d, "fingerprint") == "" {
-		return terms{}, malformed("a=", "no ice-ufrag or no fingerprint", "an offer of WebRTC (RFC 8829)")
-	}
-	t, err := chooseCodec(audio, codecs)
-	if err != nil {
-		return t, err
-	}
-	t.send, t.recv = directions(audio, &d)
-	if !t.send && !t.recv {
-		return t, unacceptable("a=", "inactive", "sendrecv, sendonly or recvonly")
-	}
-	return t, nil
+// offer is one that may be answered: the line of audio that is carried, and the
+// transport below it.
+type offer struct {
+	terms
+	described *sdp.SessionDescription // as it came
+	audio     int                     // index of its line
+	mid       string
+	bundled   bool
+	tagged    *sdp.MediaDescription // whose transport it shares; nil: its own
+	// ufrag and password of ICE, and the candidates that came with the offer.
+	ufrag, password string
+	candidates      []string
 }
 
-// attribute returns an attribute of the media, or else of the session.
-func attribute(m *sdp.MediaDescription, d *sdp.SessionDescription, key string) string {
-	if v, ok := m.Attribute(key); ok {
-		return v
+// readOffer chooses what to carry of an offer: the first of codecs that its
+// audio has. All its other lines are to be rejected (RFC 8829, section 5.3.1).
+func readOffer(text string, codecs []codec.Codec) (*offer, error) {
+	if len(text) > MaxSDP {
+		return nil, malformed("size", strconv.Itoa(len(text)), fmt.Sprintf("at most %d bytes", MaxSDP))
 	}
-	v, _ := d.Attribute(key)
-	return v
+	// Pion's reader takes no description for an empty one (RFC 8866, section 5.1).
+	if first, _, _ := strings.Cut(text, "\n"); strings.TrimSuffix(first, "\r") != "v=0" {
+		return nil, malformed("sdp", first, "v=0 in its first line")
+	}
+	var d sdp.SessionDescription
+	if err := d.UnmarshalString(text); err != nil {
+		return nil, malformed("sdp", err.Error(), "a session description (RFC 8866)")
+	}
+	if n := len(d.MediaDescriptions); n > maxLines {
+		return nil, malformed("m=", strconv.Itoa(n)+" lines", fmt.Sprintf("at most %d", maxLines))
+	}
+	o := &offer{described: &d, audio: -1}
+	for i, m := range d.MediaDescriptions {
+		if m.MediaName.Media != "audio" || absent(m) {
+			continue
+		}
+		if o.audio >= 0 {
+			return nil, unacceptable("m=", "two lines of audio", "one")
+		}
+		o.audio = i
+	}
+	if o.audio < 0 {
+		return nil, unacceptable("m=", "no audio", "a line of audio")
+	}
+	if err := o.readTransport(); err != nil {
+		return nil, err
+	}
+	var err error
+	audio := o.line()
+	if o.terms, err = chooseCodec(audio, codecs); err != nil {
+		return nil, err
+	}
+	if o.send, o.recv = directions(audio, &d); !o.send && !o.recv {
+		return nil, unacceptable("a=", "inactive", "sendrecv, sendonly or recvonly")
+	}
+	return o, nil
+}
+
+func (o *offer) line() *sdp.MediaDescription { return o.described.MediaDescriptions[o.audio] }
+
+// absent reports whether a line is one that was rejected before: in a bundle,
+// port 0 may also say that it has no transport of its own (RFC 9143, section 6).
+func absent(m *sdp.MediaDescription) bool {
+	_, shares := m.Attribute("bundle-only")
+	return m.MediaName.Port.Value == 0 && !shares
 }
 
 // directions returns whether we send and receive.
@@ -178,8 +192,8 @@ func chooseCodec(m *sdp.MediaDescription, codecs []codec.Codec) (t terms, err er
 			}
 			t.codec, t.types.Audio, t.fmtp = c, f.pt, f.fmtp
 			if c.Name == "opus" {
-				t.fec = strings.Contains(f.fmtp, "useinbandfec=1")
-				t.dtx = strings.Contains(f.fmtp, "usedtx=1")
+				t.fec = flag(f.fmtp, "useinbandfec")
+				t.dtx = flag(f.fmtp, "usedtx")
 			}
 			t.types.Event, t.eventRate = companion(list, "telephone-event", c.ClockRate)
 			t.types.Noise, _ = companion(list, "CN", c.ClockRate)
@@ -191,6 +205,17 @@ func chooseCodec(m *sdp.MediaDescription, codecs []codec.Codec) (t terms, err er
 		names[i] = c.RTPMap()
 	}
 	return t, unacceptable("m=", strings.Join(m.MediaName.Formats, " "), "one of "+strings.Join(names, ", "))
+}
+
+// flag reports whether a parameter of a format is 1 (RFC 7587, section 6.1).
+func flag(fmtp, key string) bool {
+	for one := range strings.SplitSeq(fmtp, ";") {
+		k, v, _ := strings.Cut(one, "=")
+		if strings.EqualFold(strings.TrimSpace(k), key) {
+			return strings.TrimSpace(v) == "1"
+		}
+	}
+	return false
 }
 
 // companion returns the payload type of what goes with a codec on its clock, 0

@@ -1,26 +1,17 @@
 package rtc
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
-	"errors"
+	"encoding/base64"
 	"fmt"
-	"io"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/mixminus/mixminus/codec"
-	"github.com/mixminus/mixminus/codec/opus"
 	"github.com/mixminus/mixminus/engine"
 	"github.com/mixminus/mixminus/transport/rtpleg"
 	"github.com/mixminus/mixminus/transport/rtpmedia"
-	"github.com/pion/ice/v4"
-	"github.com/pion/interceptor"
-	"github.com/pion/rtcp"
-	"github.com/pion/transport/v4/packetio"
 	"github.com/pion/webrtc/v4"
 )
 
@@ -28,372 +19,235 @@ import (
 //
 //	Pion's decryption -> queue -> turn -> rtpleg.Media -> leg
 //	leg -> rtpleg.Media -> turn -> Pion's encryption
+//
+// It is offered, admitted (the newest of its address), connected, running (it
+// has the leg) and over; it may be over at any time.
 type peer struct {
 	// Static after construction.
 	server *Server
 	ep     *endpoint
 	pc     *webrtc.PeerConnection
-	terms  terms
-	offer  string
-	out    *track        // nil: nothing is sent
-	ssrc   uint32        // of what is sent
-	done   chan struct{} // closed when the leg is free again
+	offer  *offer
+	id     string // a secret: who knows it may change and end the session
+	callID string // that it named, "" if none
+	open   bool   // Config.Verify is not asked: somebody else let it in
+
+	// Static once it is admitted.
+	out  *track        // nil: nothing is sent
+	ssrc uint32        // of what is sent
+	done chan struct{} // closed when the leg is free again
 
 	in, control queue
 
-	// Owned by the beat's goroutine, once started.
-	leg     *rtpleg.Media
-	beat    *engine.Beat
-	packet  rtpmedia.Packet
-	wire    []byte
-	report  []byte // the last one, which Pion tells of once per source
-	bye     bool
-	pending error
+	// Owned by the beat's goroutine, once running.
+	leg    *rtpleg.Media
+	beat   *engine.Beat
+	packet rtpmedia.Packet
+	wire   []byte
+	report []byte // the last one
 
 	// Atomic.
-	malformed atomic.Int64
-	ending    atomic.Bool // no more is taken; what came plays out
-	stop      atomic.Bool
+	malformed         atomic.Int64
+	sources, reported atomic.Int32
+	ending            atomic.Bool // no more is taken; what came plays out
+	stop              atomic.Bool
+	// holds: nothing is sent while ICE restarts. Pion has nowhere to send it to,
+	// and would wait for its ICE agent to tell so.
+	holds atomic.Bool
+
+	// Held while the connection's state is looked at and acted on.
+	following sync.Mutex
+
+	// ICE, guarded by ice: Pion's descriptions change under it.
+	ice        sync.Mutex
+	etag       string
+	ufrag      string // the peer's
+	password   string
+	candidates int // of this generation
 
 	// Guarded by mu.
-	mu      sync.Mutex
-	etag    string
-	started bool
-	over    bool
-	up      bool
-	why     error
-	timer   *time.Timer
+	mu        sync.Mutex
+	admitted  bool
+	connected bool
+	running   bool
+	decided   bool // why is
+	over      bool
+	why       error
+	timer     *time.Timer
 }
 
 // newPeer prepares a session for the leg of an endpoint.
-func (s *Server) newPeer(e *endpoint, offer string, t terms) (*peer, error) {
+func (s *Server) newPeer(e *endpoint, o *offer) (*peer, error) {
 	p := &peer{
-		server: s, ep: e, terms: t, offer: offer, done: make(chan struct{}), etag: newTag(),
-		wire: make([]byte, 0, 2048),
+		server: s, ep: e, offer: o, done: make(chan struct{}), wire: make([]byte, 0, 2048),
+		id: newToken(), etag: newTag(), ufrag: o.ufrag, password: o.password,
 	}
 	api, err := s.api(p)
 	if err != nil {
 		return nil, err
 	}
+	certificate, err := s.current()
+	if err != nil {
+		return nil, err
+	}
 	p.pc, err = api.NewPeerConnection(webrtc.Configuration{
-		Certificates: []webrtc.Certificate{s.certificate}, BundlePolicy: webrtc.BundlePolicyMaxBundle,
+		Certificates: []webrtc.Certificate{certificate}, BundlePolicy: webrtc.BundlePolicyMaxBundle,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("rtc: %w", err)
 	}
-	p.pc.OnConnectionStateChange(p.turned)
+	p.pc.OnConnectionStateChange(func(webrtc.PeerConnectionState) { p.follow() })
 	return p, nil
 }
 
-func newTag() string { return `"` + rand.Text()[:16] + `"` }
-
-// api is Pion set up for one peer: with the codec that was chosen, and with our
-// queues for its buffers.
-func (s *Server) api(p *peer) (*webrtc.API, error) {
-	var media webrtc.MediaEngine
-	for _, c := range p.terms.parameters() {
-		if err := media.RegisterCodec(c, webrtc.RTPCodecTypeAudio); err != nil {
-			return nil, fmt.Errorf("rtc: %w", err)
-		}
-	}
-	var e webrtc.SettingEngine
-	e.LoggerFactory = silence{}
-	e.BufferFactory = p.buffer
-	e.SetFireOnTrackBeforeFirstRTP(true)
-	e.SetICEUDPMux(s.udp)
-	networks := []webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6}
-	if s.tcp != nil {
-		e.SetICETCPMux(s.tcp)
-		networks = append(networks, webrtc.NetworkTypeTCP4, webrtc.NetworkTypeTCP6)
-	}
-	e.SetNetworkTypes(networks)
-	e.SetLite(s.cfg.Lite)
-	e.SetIncludeLoopbackCandidate(s.udpAddr.Addr().IsLoopback() || s.udpAddr.Addr().IsUnspecified())
-	e.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
-	e.SetICETimeouts(silentFor, s.cfg.Grace, keepAlive)
-	if err := rewrite(&e, s.cfg.Public); err != nil {
-		return nil, err
-	}
-	return webrtc.NewAPI(webrtc.WithMediaEngine(&media), webrtc.WithSettingEngine(e),
-		webrtc.WithInterceptorRegistry(&interceptor.Registry{})), nil
+// newToken is one that nobody guesses: 128 bits.
+func newToken() string {
+	var key [16]byte
+	rand.Read(key[:]) // never fails
+	return base64.RawURLEncoding.EncodeToString(key[:])
 }
 
-// rewrite has public addresses told instead of this machine's.
-func rewrite(e *webrtc.SettingEngine, public []netip.Addr) error {
-	if len(public) == 0 {
-		return nil
-	}
-	rule := webrtc.ICEAddressRewriteRule{AsCandidateType: webrtc.ICECandidateTypeHost, Mode: webrtc.ICEAddressRewriteReplace}
-	for _, a := range public {
-		rule.External = append(rule.External, a.String())
-	}
-	if err := e.SetICEAddressRewriteRules(rule); err != nil {
-		return fmt.Errorf("rtc: Config.Public: %w", err)
-	}
-	return nil
-}
-
-// parameters of what was chosen, as Pion wants them.
-func (t *terms) parameters() []webrtc.RTPCodecParameters {
-	c := t.codec
-	main := webrtc.RTPCodecCapability{MimeType: "audio/" + c.Name, ClockRate: uint32(c.ClockRate)}
-	if c.Channels > 1 {
-		main.Channels = uint16(c.Channels)
-	}
-	if c.Name == "opus" {
-		main.SDPFmtpLine = "minptime=10;useinbandfec=1"
-	}
-	list := []webrtc.RTPCodecParameters{{RTPCodecCapability: main, PayloadType: webrtc.PayloadType(t.types.Audio)}}
-	if t.types.Event != 0 {
-		list = append(list, webrtc.RTPCodecParameters{
-			RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: "audio/telephone-event", ClockRate: uint32(t.eventRate), SDPFmtpLine: "0-15"},
-			PayloadType:        webrtc.PayloadType(t.types.Event),
-		})
-	}
-	return list
-}
-
-// buffer gives Pion what it buffers a source's packets in.
-func (p *peer) buffer(kind packetio.BufferPacketType, _ uint32) io.ReadWriteCloser {
-	if kind == packetio.RTCPBufferPacket {
-		return newStream(p.control.put)
-	}
-	return newStream(p.in.put)
-}
+func newTag() string { return `"` + newToken() + `"` }
 
 // answer takes the offer and returns the answer, with all candidates.
 func (p *peer) answer(ctx context.Context) (string, error) {
-	if err := p.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: p.offer}); err != nil {
-		return "", malformed("sdp", err.Error(), "an offer of WebRTC (RFC 8829)")
+	p.ice.Lock()
+	defer p.ice.Unlock()
+	if err := p.describe(); err != nil {
+		return "", err
 	}
-	if p.terms.send {
-		p.out = &track{codec: p.terms.parameters()[0]}
+	if p.offer.send {
+		p.out = &track{codec: p.offer.parameters()[0]}
 		sender, err := p.pc.AddTrack(p.out)
 		if err != nil {
-			return "", fmt.Errorf("rtc: %w", err)
+			return "", p.broken(err, unacceptable)
 		}
 		p.ssrc = uint32(sender.GetParameters().Encodings[0].SSRC)
 	}
-	return p.describe(ctx)
-}
-
-// describe makes our description anew, at the first and after an ICE restart.
-func (p *peer) describe(ctx context.Context) (string, error) {
-	answer, err := p.pc.CreateAnswer(nil)
+	p.try(p.offer.candidates)
+	ours, err := p.gather(ctx)
 	if err != nil {
-		return "", unacceptable("sdp", err.Error(), "an offer that can be answered")
+		return "", err
 	}
-	gathered := webrtc.GatheringCompletePromise(p.pc)
-	if err := p.pc.SetLocalDescription(answer); err != nil {
-		return "", unacceptable("sdp", err.Error(), "an offer that can be answered")
-	}
-	select {
-	case <-gathered:
-	case <-ctx.Done():
-		return "", context.Cause(ctx)
-	}
-	return p.pc.LocalDescription().SDP, nil
+	return p.offer.answer(ours)
 }
 
-// turned follows the connection. Pion calls it on a goroutine of its own.
-func (p *peer) turned(state webrtc.PeerConnectionState) {
-	switch state {
+// follow follows the connection. Pion calls it on a goroutine of its own each
+// time, in no order, so that the state of the moment counts.
+func (p *peer) follow() {
+	p.following.Lock()
+	defer p.following.Unlock()
+	switch p.pc.ConnectionState() {
 	case webrtc.PeerConnectionStateConnected:
-		p.connected()
+		p.holds.Store(false)
+		p.stands()
 	case webrtc.PeerConnectionStateDisconnected:
-		p.tell(false, ErrLost)
+		p.ep.tell(p, false, ErrLost)
 	case webrtc.PeerConnectionStateFailed:
+		p.late() // if it is the handshake that failed
 		p.end(ErrLost)
 	case webrtc.PeerConnectionStateClosed:
 		p.end(nil)
 	}
 }
 
-// tell the app that the connection stands, or does not.
-func (p *peer) tell(up bool, err error) {
+// stands notes that the connection does: for the first time, or again.
+func (p *peer) stands() {
 	p.mu.Lock()
-	told := p.up
-	p.up = up
+	first, running := !p.connected, p.running
+	if p.over {
+		p.mu.Unlock()
+		return
+	}
+	p.connected = true
+	if first && p.timer != nil {
+		p.timer.Stop()
+	}
 	p.mu.Unlock()
-	switch st := &p.ep.stream; {
-	case told == up:
-	case up && st.OnUp != nil:
-		st.OnUp()
-	case !up && st.OnDown != nil:
-		st.OnDown(err)
+	switch {
+	case first:
+		p.server.connected(p)
+		p.ep.take(p)
+	case running:
+		p.ep.tell(p, true, nil)
 	}
 }
 
-// connected starts the media, once, and notes that a lost connection is back.
-func (p *peer) connected() {
+// claim lets p run, which is to begin next; false if it is over. Whoever gives
+// it the leg calls it under the endpoint's lock.
+func (p *peer) claim() bool {
 	p.mu.Lock()
-	if p.over || p.started {
-		over := p.over
-		p.mu.Unlock()
-		if !over {
-			p.tell(true, nil)
-		}
-		return
-	}
-	p.started = true
-	p.timer.Stop()
-	p.mu.Unlock()
-	p.server.connected(p)
-	if err := p.start(); err != nil {
+	defer p.mu.Unlock()
+	p.running = !p.over
+	return p.running
+}
+
+// begin runs the media of a session that was claimed.
+func (p *peer) begin() {
+	if err := p.run(); err != nil {
 		p.mu.Lock()
-		p.started = false
+		p.running = false
 		p.mu.Unlock()
 		p.end(err)
 		return
 	}
-	p.tell(true, nil)
+	p.ep.tell(p, true, nil)
 }
 
-// start attaches the leg, for which an older session of the endpoint must have
-// left it.
-func (p *peer) start() error {
-	if err := p.ep.takeOver(p); err != nil {
-		return err
-	}
-	m, err := rtpleg.New(rtpleg.Config{
-		Leg: p.ep.leg, Speaker: p.ep.speaker(), Codec: p.terms.carried(),
-		Receive: p.terms.types, Send: p.terms.types,
-		Mute: p.out == nil || !p.ep.stream.Bidirectional, Deaf: !p.terms.recv,
-		Jitter: p.server.cfg.Jitter, CNAME: "mixminus", SSRC: p.ssrc,
-	})
-	if err != nil {
-		return err
-	}
-	p.leg = m
-	p.ep.media.Store(m)
-	p.beat = p.server.cfg.Engine.NewBeat(nil, p.turn, func() { p.finish(engine.ErrClosed) })
-	if err := p.beat.Start(); err != nil {
-		m.Close()
-		return err
-	}
-	return nil
-}
-
-// carried is the codec, with what the peer takes of opus.
-func (t *terms) carried() codec.Codec {
-	c := t.codec
-	if c.Name != "opus" || !t.fec && !t.dtx {
-		return c
-	}
-	c.NewEncoder = func() codec.Encoder {
-		const expectedLoss = 10 // percent
-		e, err := opus.NewEncoder(opus.EncoderConfig{FEC: t.fec, DTX: t.dtx, Loss: expectedLoss})
-		if err != nil {
-			panic(err) // these are valid
-		}
-		return e
-	}
-	return c
-}
-
-// turn is the peer's, which was due at at.
-func (p *peer) turn(at int64) {
-	p.drain()
-	err := p.pending
-	if err == nil {
-		err = p.leg.Turn(at)
-	}
-	select {
-	case <-p.ep.leg.Done():
-		err = errors.Join(err, errLegClosed)
-	default:
-	}
-	if err == nil && p.stop.Load() {
-		p.finish(nil)
-		return
-	}
-	if err == nil && (p.bye || p.ending.Load()) && p.leg.End(at) {
-		p.finish(nil)
-		return
-	}
-	if err != nil {
-		p.finish(err)
-		return
-	}
-	p.send(at)
-}
-
-// drain gives the media what came since the last turn.
-func (p *peer) drain() {
-	for d := p.in.next(); d != nil; d = p.in.next() {
-		if p.packet.Parse(d.data) != nil {
-			p.malformed.Add(1)
-		} else if err := p.leg.Take(d.arrival, &p.packet); err != nil {
-			p.pending = err
-		}
-		p.in.release()
-	}
-	for d := p.control.next(); d != nil; d = p.control.next() {
-		if !bytes.Equal(p.report, d.data) {
-			p.report = append(p.report[:0], d.data...)
-			p.bye = p.leg.TakeControl(d.arrival, time.Now().UnixNano(), d.data) || p.bye
-		}
-		p.control.release()
-	}
-}
-
-func (p *peer) send(at int64) {
-	for p.out != nil {
-		b, ok := p.leg.Next(at, p.wire[:0])
-		if !ok {
-			break
-		}
-		p.out.send(b)
-	}
-	if b, ok := p.leg.Report(at, time.Now().UnixNano(), p.wire[:0]); ok {
-		p.sendReport(b)
-	}
-}
-
-func (p *peer) sendReport(b []byte) { _ = p.pc.WriteRTCP([]rtcp.Packet{(*rtcp.RawPacket)(&b)}) }
-
-// finish ends the media, on the beat's goroutine or when no turn will come any
-// more.
-func (p *peer) finish(err error) {
-	p.beat.Stop()
-	p.leg.Close()
-	if !p.bye {
-		p.sendReport(p.leg.Bye(engine.Now(), time.Now().UnixNano(), p.wire[:0]))
-	}
-	if errors.Is(err, engine.ErrPanic) {
-		p.server.log.Error("handler panicked", "leg", p.ep.leg.ID(), "panic", err)
-	}
+// late ends a session that never connected.
+func (p *peer) late() {
 	p.mu.Lock()
-	p.started = false
+	connected := p.connected
 	p.mu.Unlock()
-	p.end(err)
+	if !connected {
+		p.end(ErrNotConnected)
+	}
 }
 
-// end ends the session, for a reason: nil is good order. Media that runs is
-// stopped by its own goroutine, which comes back here.
+// end ends the session, for a reason: nil is good order. The first one counts.
+// Media that runs is stopped by its own goroutine, which comes back here.
 func (p *peer) end(err error) {
 	p.mu.Lock()
-	if p.why == nil {
-		p.why = err
+	if !p.decided {
+		p.decided, p.why = true, err
 	}
 	switch {
 	case p.over:
 		p.mu.Unlock()
 		return
-	case p.started:
-		p.mu.Unlock()
+	case p.running:
 		p.stop.Store(true)
+		p.mu.Unlock()
 		return
 	}
 	p.over = true
-	why := p.why
+	why, admitted := p.why, p.admitted
 	if p.timer != nil {
 		p.timer.Stop()
 	}
 	p.mu.Unlock()
-	p.tell(false, why)
-	close(p.done)
 	p.server.leave(p)
-	p.ep.left(p, why)
-	p.server.wg.Go(func() { _ = p.pc.Close() }) // it waits for Pion's goroutines
+	p.ep.left(p, why, admitted)
+	go func() {
+		defer p.server.wg.Done()
+		_ = p.pc.GracefulClose() // it waits for Pion's goroutines
+	}()
+}
+
+// reason is why it is over, to whoever wanted something of it.
+func (p *peer) reason() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.why == nil {
+		return engine.ErrClosed
+	}
+	return p.why
+}
+
+// drop ends a session that never was.
+func (p *peer) drop() {
+	p.mu.Lock()
+	p.over = true
+	p.mu.Unlock()
+	_ = p.pc.Close()
 }

@@ -4,11 +4,11 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
+	"maps"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -31,7 +31,8 @@ var (
 	ErrUnknown = errors.New("rtc: unknown")
 	// ErrLost: the connection was lost, and did not come back in time.
 	ErrLost = errors.New("rtc: connection lost")
-	// ErrNotConnected: the peer did not connect within 15 s of its offer.
+	// ErrNotConnected: the peer did not connect within 15 s of its offer, or its
+	// handshake failed.
 	ErrNotConnected = errors.New("rtc: peer never connected")
 	// ErrTooManyPeers: Config.MaxPeers are here.
 	ErrTooManyPeers = errors.New("rtc: too many peers")
@@ -39,13 +40,17 @@ var (
 
 var (
 	errLegClosed    = errors.New("rtc: leg closed")
-	errServerClosed = errors.New("rtc: server closed")
+	errServerClosed = fmt.Errorf("rtc: server: %w", engine.ErrClosed)
 	errSuperseded   = errors.New("rtc: a newer session took over")
 	errCrowded      = errors.New("rtc: too many offers that are not connected yet")
+	errOtherCall    = errors.New("rtc: the session names another call")
+	errSources      = errors.New("rtc: too many sources")
 )
 
 // ICEServer is a STUN or TURN server that clients are told of.
 type ICEServer struct {
+	// URL is "stun:host:port" or "turn:host:port?transport=udp" (RFC 7064, RFC
+	// 7065). Username and Credential are a TURN server's.
 	URL                  string
 	Username, Credential string
 }
@@ -75,10 +80,16 @@ type Config struct {
 	// MaxPeers at once; 0 is 10,000. MaxPending of them may not be connected
 	// yet: the oldest go; 0 is 256.
 	MaxPeers, MaxPending int
-	// Verify checks a request; nil lets all in that know an address.
+	// Verify checks a request, its bearer token for one; an error refuses it
+	// with 401. nil lets all in that know an address.
+	Verify func(*http.Request) error
+	// Origins of web pages that may come here from elsewhere, as browsers name
+	// them: "https://host:port". "*" is all of them.
+	Origins []string
 	// OnEnd tells that the session at an address ended by the other side's
-	// doing: err is nil after its DELETE or close, else ErrLost,
-	// ErrNotConnected or engine.ErrPanic. It must not block.
+	// doing, and none is left there: err is nil after its DELETE or close, else
+	// ErrLost, ErrNotConnected, engine.ErrPanic, or what the peer did wrong. It
+	// must not block.
 	OnEnd  func(url string, err error)
 	Logger *slog.Logger
 }
@@ -88,7 +99,8 @@ const (
 	defaultMaxPeers   = 10_000
 	defaultMaxPending = 256
 	// silentFor is how long nothing may come until a connection counts as lost.
-	silentFor    = 5 * time.Second
+	// Peers that say nothing ask for consent every 4 to 6 s (RFC 7675).
+	silentFor    = 7 * time.Second
 	keepAlive    = 2 * time.Second
 	connectsFor  = 15 * time.Second
 	drainTime    = 500 * time.Millisecond
@@ -98,25 +110,29 @@ const (
 // Server carries legs over WebRTC: a transport.Transport.
 type Server struct {
 	// Static after construction.
-	cfg         Config
-	base        string
-	log         *slog.Logger
-	certificate webrtc.Certificate
-	udp         ice.UDPMux
-	tcp         ice.TCPMux
-	udpAddr     netip.AddrPort
+	cfg                    Config
+	base, path             string // of all addresses; the path without the host
+	links                  []string
+	log                    *slog.Logger
+	key                    *ecdsa.PrivateKey
+	udp                    ice.UDPMux
+	tcp                    ice.TCPMux
+	udpAddr                netip.AddrPort
+	silentFor, connectsFor time.Duration
 
 	// Atomic.
-	crowded atomic.Int64
+	crowded, refused atomic.Int64
 
-	wg sync.WaitGroup
+	wg    sync.WaitGroup // of peers
+	close sync.Once
 
 	// Guarded by mu.
-	mu        sync.Mutex
-	endpoints map[string]*endpoint // by URL
-	peers     map[*peer]struct{}
-	pending   []*peer // not connected yet, the oldest first
-	closed    bool
+	mu           sync.Mutex
+	endpoints    map[string]*endpoint // by the path of their URL
+	peers        map[string]*peer     // by id
+	pending      []*peer              // not connected yet, the oldest first
+	certificates []webrtc.Certificate // the current one
+	closed       bool
 }
 
 var _ transport.Transport = (*Server)(nil)
@@ -127,17 +143,18 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, base: base, log: cfg.Logger, endpoints: map[string]*endpoint{}, peers: map[*peer]struct{}{}}
+	s := &Server{
+		cfg: cfg, base: base.String(), path: base.EscapedPath(), links: cfg.links(), log: cfg.Logger,
+		silentFor: silentFor, connectsFor: connectsFor,
+		endpoints: map[string]*endpoint{}, peers: map[string]*peer{},
+	}
 	// One key for all peers: making it is the dearest part of a handshake.
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
+	if s.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
 		return nil, fmt.Errorf("rtc: %w", err)
 	}
-	certificate, err := webrtc.GenerateCertificate(key)
-	if err != nil {
-		return nil, fmt.Errorf("rtc: %w", err)
+	if err := rewrite(&webrtc.SettingEngine{}, cfg.Public); err != nil {
+		return nil, err
 	}
-	s.certificate = *certificate
 	if err := s.listen(); err != nil {
 		return nil, err
 	}
@@ -146,15 +163,20 @@ func New(cfg Config) (*Server, error) {
 
 // complete checks the configuration, fills in what it leaves out, and returns
 // the base of all addresses.
-func (c *Config) complete() (base string, err error) {
+func (c *Config) complete() (base *url.URL, err error) {
 	u, err := url.Parse(strings.TrimSuffix(c.BaseURL, "/"))
 	switch {
 	case c.Engine == nil:
-		return "", errors.New("rtc: Config.Engine is nil")
-	case err != nil, u.Scheme != "http" && u.Scheme != "https", u.Host == "", u.RawQuery != "":
-		return "", fmt.Errorf("rtc: Config.BaseURL = %q, want http://host/path or https://host/path", c.BaseURL)
+		return nil, errors.New("rtc: Config.Engine is nil")
+	case err != nil, u.Scheme != "http" && u.Scheme != "https", u.Host == "", u.RawQuery != "", u.Fragment != "":
+		return nil, fmt.Errorf("rtc: Config.BaseURL = %q, want http://host/path or https://host/path", c.BaseURL)
 	case c.Grace < 0 || c.MaxPeers < 0 || c.MaxPending < 0:
-		return "", fmt.Errorf("rtc: Config: Grace = %v, MaxPeers = %d, MaxPending = %d, want 0 or more", c.Grace, c.MaxPeers, c.MaxPending)
+		return nil, fmt.Errorf("rtc: Config: Grace = %v, MaxPeers = %d, MaxPending = %d, want 0 or more", c.Grace, c.MaxPeers, c.MaxPending)
+	}
+	for _, x := range c.ICEServers {
+		if err := x.check(); err != nil {
+			return nil, err
+		}
 	}
 	if !c.UDP.IsValid() {
 		c.UDP = netip.MustParseAddrPort("127.0.0.1:0")
@@ -164,7 +186,7 @@ func (c *Config) complete() (base string, err error) {
 	}
 	for _, x := range c.Codecs {
 		if x.Name == "L16" || x.NewDecoder == nil || x.NewEncoder == nil {
-			return "", fmt.Errorf("rtc: Config.Codecs: %q is no codec of WebRTC (RFC 7874)", x.Name)
+			return nil, fmt.Errorf("rtc: Config.Codecs: %q is no codec of WebRTC (RFC 7874)", x.Name)
 		}
 	}
 	if c.Grace == 0 {
@@ -179,7 +201,7 @@ func (c *Config) complete() (base string, err error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	return u.String(), nil
+	return u, nil
 }
 
 // defaultCodecs are in the order in which they sound best over bad networks.
@@ -191,32 +213,6 @@ func defaultCodecs() (list []codec.Codec) {
 	return list
 }
 
-// listen opens the ports.
-func (s *Server) listen() error {
-	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(s.cfg.UDP))
-	if err != nil {
-		return fmt.Errorf("rtc: Config.UDP = %v: %w", s.cfg.UDP, err)
-	}
-	_ = conn.SetReadBuffer(socketBuffer) // as much as the kernel grants
-	_ = conn.SetWriteBuffer(socketBuffer)
-	s.udpAddr = conn.LocalAddr().(*net.UDPAddr).AddrPort()
-	s.udp = webrtc.NewICEUDPMux(silence{}, conn)
-	if !s.cfg.TCP.IsValid() {
-		return nil
-	}
-	l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(s.cfg.TCP))
-	if err != nil {
-		return errors.Join(fmt.Errorf("rtc: Config.TCP = %v: %w", s.cfg.TCP, err), s.udp.Close())
-	}
-	// With a write buffer a peer that does not read loses its own packets, and
-	// holds nobody up.
-	s.tcp = ice.NewTCPMuxDefault(ice.TCPMuxParams{
-		Listener: l, Logger: silence{}, ReadBufferSize: 8, WriteBufferSize: 64 << 10,
-		FirstStunBindTimeout: connectsFor, AliveDurationForConnFromStun: connectsFor,
-	})
-	return nil
-}
-
 // Addr is the UDP port's address.
 func (s *Server) Addr() netip.AddrPort { return s.udpAddr }
 
@@ -226,26 +222,41 @@ func (s *Server) Open(leg *engine.Leg, st transport.Stream) (transport.Endpoint,
 	if st.SampleRate != 0 && st.SampleRate != 16000 {
 		return nil, fmt.Errorf("rtc: Stream.SampleRate = %d Hz, want 16000: the codec's own is agreed with the peer", st.SampleRate)
 	}
-	var key [16]byte
-	rand.Read(key[:]) // never fails
-	e := &endpoint{server: s, leg: leg, stream: st, url: s.base + "/" + base64.RawURLEncoding.EncodeToString(key[:])}
+	token := newToken()
+	e := &endpoint{server: s, leg: leg, stream: st, url: s.base + "/" + token, path: s.path + "/" + token}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return nil, engine.ErrClosed
 	}
-	s.endpoints[e.url] = e
+	s.endpoints[e.path] = e
 	return e, nil
 }
 
+// Press sends a key ('0' to '9', '*', '#', 'A' to 'D') on the leg at url, held
+// for d, as a telephone event (RFC 4733).
+func (s *Server) Press(url string, key byte, d time.Duration) error {
+	e, err := s.endpoint(url)
+	if err != nil {
+		return err
+	}
+	m := e.media.Load()
+	if m == nil {
+		return fmt.Errorf("%w: no peer at the other end yet", ErrUnknown)
+	}
+	return m.Press(key, d)
+}
+
+// endpoint returns the one with a URL, or an error that says whose fault it is.
 func (s *Server) endpoint(url string) (*endpoint, error) {
+	path, ok := strings.CutPrefix(url, strings.TrimSuffix(s.base, s.path))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e := s.endpoints[url]
+	e := s.endpoints[path]
 	switch {
 	case s.closed:
-		return nil, engine.ErrClosed
-	case e == nil:
+		return nil, errServerClosed
+	case e == nil || !ok:
 		return nil, fmt.Errorf("%w: no such address", ErrUnknown)
 	}
 	return e, nil
@@ -253,7 +264,7 @@ func (s *Server) endpoint(url string) (*endpoint, error) {
 
 func (s *Server) forget(e *endpoint) {
 	s.mu.Lock()
-	delete(s.endpoints, e.url)
+	delete(s.endpoints, e.path)
 	s.mu.Unlock()
 }
 
@@ -264,7 +275,7 @@ func (s *Server) enter(p *peer) error {
 	defer s.mu.Unlock()
 	switch {
 	case s.closed:
-		return engine.ErrClosed
+		return errServerClosed
 	case len(s.peers) >= s.cfg.MaxPeers:
 		return fmt.Errorf("%w: %d", ErrTooManyPeers, len(s.peers))
 	}
@@ -272,10 +283,11 @@ func (s *Server) enter(p *peer) error {
 		oldest := s.pending[0]
 		s.pending = slices.Delete(s.pending, 0, 1)
 		s.crowded.Add(1)
-		s.wg.Go(func() { oldest.end(errCrowded) })
+		go oldest.end(errCrowded) // without the lock; s.wg counts it until then
 	}
-	s.peers[p] = struct{}{}
+	s.peers[p.id] = p
 	s.pending = append(s.pending, p)
+	s.wg.Add(1)
 	return nil
 }
 
@@ -291,31 +303,34 @@ func (s *Server) connected(p *peer) {
 func (s *Server) leave(p *peer) {
 	s.connected(p)
 	s.mu.Lock()
-	delete(s.peers, p)
+	delete(s.peers, p.id)
 	s.mu.Unlock()
 }
 
 // Crowded counts peers that were given up for newer ones before they connected.
 func (s *Server) Crowded() int64 { return s.crowded.Load() }
 
+// Refused counts requests that named no address.
+func (s *Server) Refused() int64 { return s.refused.Load() }
+
 // Close ends all sessions, closes the ports and returns when nothing runs any
-// more. It must not be called from a handler.
+// more. It must not be called from a handler or a hook.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	s.closed = true
 	clear(s.endpoints)
-	peers := make([]*peer, 0, len(s.peers))
-	for p := range s.peers {
-		peers = append(peers, p)
-	}
+	peers := slices.Collect(maps.Values(s.peers))
 	s.mu.Unlock()
 	for _, p := range peers {
 		p.end(errServerClosed)
 	}
 	s.wg.Wait()
-	err := s.udp.Close()
-	if s.tcp != nil {
-		err = errors.Join(err, s.tcp.Close())
-	}
+	var err error
+	s.close.Do(func() {
+		err = s.udp.Close()
+		if s.tcp != nil {
+			err = errors.Join(err, s.tcp.Close())
+		}
+	})
 	return err
 }

@@ -18,7 +18,7 @@ type terms struct {
 	mute, deaf    bool
 	// mux: reports share the port of the media.
 	mux bool
-	// strict lets nobody in but the described address.
+	// strict hears only the described address, and sends to nowhere else.
 	strict bool
 }
 
@@ -26,47 +26,57 @@ const (
 	// rebinds is how long a source must have been silent before the same stream
 	// may come from another address: that of a phone whose NAT forgot it.
 	rebinds = 500e6
+	// restarts is the same of another stream from the same source: of a sender
+	// that was restarted, and not one of several that was not heard for a
+	// packet or two.
+	restarts = 100e6
 	// controlTurns are the turns between two looks for reports.
 	controlTurns = 8
+	// generosity is how many bytes are sent for one that came, to who may be
+	// the victim of a sender that lied about its address (RFC 9000, section
+	// 8.1, of the same trouble, has 3; but phones are silent while they listen).
+	generosity = 10
 )
 
 // conn is a leg and its peer. It lives on its loop.
 type conn struct {
 	// Static after construction.
-	loop  *loop
-	ep    *endpoint
-	terms terms
-	own   *pair // sockets of its own; nil: the shared port's
-	done  chan struct{}
+	loop      *loop
+	ep        *endpoint
+	own       *pair      // sockets of its own; nil: the shared port's, where nobody is announced
+	described netip.Addr // of the peer, if somebody said so
+	done      chan struct{}
 
+	terms   terms
 	media   *rtpleg.Media
-	remote  netip.AddrPort // where to send, and who may; zero until known
+	remote  netip.AddrPort // where to send; zero until known
 	reports netip.AddrPort // the same of reports
-	latched bool           // remote is where packets really come from
-	ssrc    uint32         // of the peer's stream, once latched
-	heard   int64          // when the peer's last report came
-	bye     bool           // the peer said it
-	drain   bool           // the app did
-	quiet   bool           // the peer is not expected to send
-	fault   error          // of a handler, while packets were taken
+	latched bool           // it is known where packets really come from:
+	source  netip.AddrPort
+	ssrc    uint32 // of the peer's stream, once latched
+	came    int64  // when the peer's last packet did
+	heard   int64  // and its last report
+	credit  int64  // bytes that may be sent to who is not proved
+	proved  bool   // the peer told how it hears us: it is where it says
+	bye     bool   // the peer said it
+	drain   bool   // the app did
+	quiet   bool   // the peer is not expected to send
+	fault   error  // of a handler, while packets were taken
 	turns   int
 	over    bool
 }
-
-// silent returns how long before at the last packet came.
-func (c *conn) silent(at int64) int64 { return int64(c.media.Silent(at)) }
 
 // begin attaches the leg.
 func (c *conn) begin(now int64) error {
 	e := c.ep
 	m, err := rtpleg.New(rtpleg.Config{
 		Leg: e.leg, Speaker: e.speaker(c.remote), Codec: c.terms.codec, Receive: c.terms.receive, Send: c.terms.send,
-		Mute: c.terms.mute || !e.stream.Bidirectional, Deaf: c.terms.deaf, Jitter: e.server.cfg.Jitter, CNAME: e.server.name,
+		Mute: c.terms.mute || !e.stream.Bidirectional, Deaf: c.terms.deaf, Jitter: e.server.cfg.Jitter, Scratch: &c.loop.scratch, CNAME: e.server.name,
 	})
 	if err != nil {
 		return err
 	}
-	c.media, c.heard = m, now
+	c.media, c.came, c.heard = m, now, now
 	e.carried(c, m)
 	if fn := e.stream.OnUp; fn != nil {
 		fn() // it can be sent to; whether anything comes is the idle time's matter
@@ -75,8 +85,10 @@ func (c *conn) begin(now int64) error {
 }
 
 // take takes a packet of the peer.
-func (c *conn) take(arrival int64, from netip.AddrPort, p *rtpmedia.Packet) error {
+func (c *conn) take(arrival int64, p *rtpmedia.Packet) error {
 	c.ep.in.Add(1)
+	c.came = max(c.came, arrival)
+	c.credit += generosity * int64(len(p.Payload)+rtpHeader)
 	if p.SSRC != c.ssrc {
 		c.loop.renamed(c, p.SSRC)
 	}
@@ -86,7 +98,8 @@ func (c *conn) take(arrival int64, from netip.AddrPort, p *rtpmedia.Packet) erro
 // known reports whether a payload type is one of the leg's.
 func (c *conn) known(payloadType uint8) bool {
 	t := &c.terms.receive
-	return payloadType == t.Audio || payloadType == t.Noise || payloadType == 13 || t.Event != 0 && payloadType == t.Event
+	return payloadType == t.Audio || payloadType == typeNoise ||
+		payloadType != 0 && (payloadType == t.Noise || payloadType == t.Event)
 }
 
 // turn is the leg's, which was due at at; false if it is over.
@@ -100,13 +113,10 @@ func (c *conn) turn(at, now, unix int64) bool {
 			return false
 		}
 	}
-	select {
-	case <-c.ep.leg.Done():
-		c.finish(now, unix, errLegClosed)
-		return false
-	default:
-	}
 	err := c.fault
+	if err == nil {
+		err = c.legEnd()
+	}
 	if err == nil {
 		err = c.media.Turn(at)
 	}
@@ -123,6 +133,20 @@ func (c *conn) turn(at, now, unix int64) bool {
 	return true
 }
 
+// legEnd returns why the leg is closed, nil if it is not. A panic elsewhere, as
+// in OnMark, closes it too.
+func (c *conn) legEnd() error {
+	select {
+	case <-c.ep.leg.Done():
+		if err := c.ep.leg.Err(); err != nil {
+			return err
+		}
+		return errLegClosed
+	default:
+		return nil
+	}
+}
+
 // spent reports whether the leg is to end, and why.
 func (c *conn) spent(now int64) (err error, over bool) {
 	switch {
@@ -132,7 +156,7 @@ func (c *conn) spent(now int64) (err error, over bool) {
 		return nil, false
 	}
 	idle := int64(c.loop.server.cfg.Idle)
-	if now-c.heard > idle && int64(c.media.Silent(now)) > idle {
+	if now-c.heard > idle && now-c.came > idle {
 		return ErrIdle, true
 	}
 	return nil, false
@@ -154,6 +178,10 @@ func (c *conn) send(at, now, unix int64) {
 		if !ok {
 			break
 		}
+		if !c.may(len(b)) {
+			c.ep.withheld.Add(1)
+			continue
+		}
 		c.ep.out.Add(1)
 		if c.own != nil {
 			c.own.rtp.send(b, c.remote)
@@ -171,6 +199,23 @@ func (c *conn) send(at, now, unix int64) {
 	}
 }
 
+// may reports whether n bytes may be sent. Whoever is not announced proves by
+// nothing that it is where its packets say: a few of them, with the address of
+// somebody else, would have us send to that one until the leg is idle. So it
+// gets no more than a multiple of what came, until a report tells of our own
+// stream, whose SSRC only its receiver knows.
+func (c *conn) may(n int) bool {
+	if c.own != nil || c.proved {
+		return true
+	}
+	if c.credit <= 0 {
+		c.proved = c.media.Stats().Control.RoundTrip > 0
+		return c.proved
+	}
+	c.credit -= int64(n)
+	return true
+}
+
 func (c *conn) sendReport(b []byte) {
 	switch {
 	case c.own != nil:
@@ -183,8 +228,9 @@ func (c *conn) sendReport(b []byte) {
 // control takes a report of the peer, which came on the port of the media or on
 // that of reports.
 func (c *conn) control(arrival, unix int64, from netip.AddrPort, b []byte, onMedia bool) {
-	c.terms.mux, c.reports, c.heard = onMedia, from, arrival
-	if c.media.TakeControl(arrival, unix, b) && c.ep.unannounced {
+	c.terms.mux, c.reports, c.heard = onMedia, from, max(c.heard, arrival)
+	c.credit += generosity * int64(len(b))
+	if c.media.TakeControl(arrival, unix, b) && (c.own == nil || c.terms.strict) {
 		c.bye = true // of others, whoever described the session ends it
 	}
 }
@@ -203,8 +249,11 @@ func (c *conn) finish(now, unix int64, err error) {
 		c.own.close()
 	} else {
 		c.loop.port.forget(c)
-		if !c.bye && !errors.Is(err, ErrIdle) {
-			c.loop.port.callers.shun(c, now)
+		switch {
+		case c.bye:
+			c.loop.port.callers.shun(c, now, stragglers)
+		case !errors.Is(err, ErrIdle):
+			c.loop.port.callers.shun(c, now, 0)
 		}
 	}
 	if errors.Is(err, engine.ErrPanic) {

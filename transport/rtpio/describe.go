@@ -87,7 +87,7 @@ func (s *Server) Dial(url string, to transport.Target) error {
 	if err != nil {
 		return err
 	}
-	at := netip.AddrPortFrom(to.Addr.Addr().Unmap(), to.Addr.Port())
+	at := plainAddr(to.Addr)
 	return s.connect(url, func(*pair) (terms, peer, error) {
 		return t, peer{media: at, reports: reportsOf(at, false), quiet: true}, nil
 	})
@@ -97,6 +97,10 @@ func (s *Server) Dial(url string, to transport.Target) error {
 func (c *Config) target(to transport.Target) (terms, error) {
 	if !to.Addr.IsValid() || to.Addr.Port() == 0 || to.Addr.Addr().IsUnspecified() || to.Addr.Addr().IsMulticast() {
 		return terms{}, fmt.Errorf("rtpio: Target.Addr = %v: want an address and a port of one receiver", to.Addr)
+	}
+	if from := c.bindTo().Unmap(); from.Is4() && !to.Addr.Addr().Unmap().Is4() ||
+		from.Is6() && !from.IsUnspecified() && to.Addr.Addr().Unmap().Is4() {
+		return terms{}, fmt.Errorf("rtpio: Target.Addr = %v: cannot be reached from %v, where packets are sent from", to.Addr, from)
 	}
 	name, rate, hasRate := strings.Cut(to.Codec, "/")
 	rate, _, _ = strings.Cut(rate, "/") // of "opus/48000/2"
@@ -111,7 +115,7 @@ func (c *Config) target(to transport.Target) (terms, error) {
 		case to.PayloadType == 0:
 			types.Audio = 96
 		}
-		if types.Audio > 127 || types.Event > 127 || types.Audio == types.Event {
+		if types.Audio > 127 || types.Event > 127 || types.Event != 0 && types.Audio == types.Event {
 			return terms{}, fmt.Errorf("rtpio: Target: PayloadType = %d, EventType = %d, want two numbers up to 127", to.PayloadType, to.EventType)
 		}
 		return terms{codec: x, receive: types, send: types, strict: true}, nil
@@ -197,7 +201,7 @@ func (s *Server) start(e *endpoint, p *pair, t terms, who peer) error {
 	l := s.aLoop()
 	c := &conn{
 		loop: l, ep: e, terms: t, own: p, done: make(chan struct{}),
-		remote: who.media, reports: who.reports, quiet: who.quiet,
+		remote: who.media, reports: who.reports, quiet: who.quiet, described: who.media.Addr(),
 	}
 	err := l.ask(func() error {
 		if err := c.begin(engine.Now()); err != nil {

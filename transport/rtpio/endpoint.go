@@ -21,17 +21,17 @@ type endpoint struct {
 	url    string
 
 	// Atomic.
-	connections, in, out, strangers, malformed atomic.Int64
+	connections, in, out, withheld, strangers, malformed atomic.Int64
 
 	media atomic.Pointer[rtpleg.Media] // the last one
 
 	// Guarded by mu.
-	mu          sync.Mutex
-	busy        bool     // somebody says who is at the other end
-	offer       *offered // what waits for its answer
-	conn        *conn
-	unannounced bool // static once conn is set
-	draining    bool
+	mu       sync.Mutex
+	busy     bool     // somebody says who is at the other end
+	offer    *offered // what waits for its answer
+	conn     *conn
+	draining bool
+	over     bool // it ended, or its server did: it carries nothing any more
 }
 
 // URL returns the address.
@@ -53,7 +53,7 @@ func (e *endpoint) claim() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	switch {
-	case e.draining:
+	case e.draining || e.over:
 		return engine.ErrClosed
 	case e.busy || e.conn != nil:
 		return ErrTaken
@@ -80,11 +80,20 @@ type offered struct {
 func (e *endpoint) wait(o *offered) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.draining {
+	if e.draining || e.over {
 		return false
 	}
 	e.offer = o
 	return true
+}
+
+// giveUp is waiting for good: the server is being closed.
+func (e *endpoint) giveUp() *offered {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	o := e.offer
+	e.offer, e.over = nil, true
+	return o
 }
 
 // waiting takes the offer that waits, nil if there is none.
@@ -109,8 +118,8 @@ func (e *endpoint) carried(c *conn, m *rtpleg.Media) {
 // ended notes that c does not any more.
 func (e *endpoint) ended(c *conn, err error) {
 	e.mu.Lock()
-	e.conn = nil
-	draining := e.draining
+	e.conn, e.over = nil, true
+	ours := e.draining || errors.Is(err, errLegClosed) || errors.Is(err, errServerClosed)
 	e.mu.Unlock()
 	e.server.forget(e)
 	if errors.Is(err, errServerClosed) {
@@ -119,7 +128,7 @@ func (e *endpoint) ended(c *conn, err error) {
 	if fn := e.stream.OnDown; fn != nil {
 		fn(err)
 	}
-	if fn := e.server.cfg.OnEnd; fn != nil && !draining && !errors.Is(err, errLegClosed) {
+	if fn := e.server.cfg.OnEnd; fn != nil && !ours {
 		e.server.told.tell(func() { fn(e.url, err) })
 	}
 }
@@ -163,6 +172,7 @@ func (e *endpoint) Stats() transport.Stats {
 	}
 	all := m.Stats()
 	s.RTP = all.Summary(m.Codec())
+	s.RTP.Withheld = e.withheld.Load()
 	bad := all.Bad()
 	bad["malformed"] = e.malformed.Load()
 	for reason, n := range bad {

@@ -36,11 +36,13 @@ type loop struct {
 	tx      *outBatch
 
 	// Owned by the loop.
-	groups [groups]*group
-	port   *port // nil: none is shared
-	busy   int64 // when it last had something to do
-	packet rtpmedia.Packet
-	wire   []byte
+	groups  [groups]*group
+	port    *port // nil: none is shared
+	busy    int64 // when it last had something to do
+	packet  rtpmedia.Packet
+	wire    []byte
+	scratch rtpmedia.Scratch
+	over    bool // it has ended: what was posted and not done is not to be
 
 	// Guarded by mu.
 	mu       sync.Mutex
@@ -77,9 +79,8 @@ func (l *loop) post(fn func()) bool {
 	if !l.running {
 		l.running = true
 		l.busy = engine.Now() // nobody else is at it
-		if !l.begin(0) {
-			l.ended = true
-			close(l.gone)
+		if !l.begin(0) {      // the engine is closed: no turn will come any more
+			l.shut()
 			return false
 		}
 	}
@@ -142,6 +143,9 @@ func (l *loop) add(c *conn) {
 func (l *loop) turn(g *group, at int64) {
 	now, unix := engine.Now(), time.Now().UnixNano()
 	l.obey()
+	if l.over {
+		return
+	}
 	if l.port != nil && l.port.read(now, unix) {
 		l.busy = now
 	}
@@ -163,13 +167,17 @@ func (l *loop) turn(g *group, at int64) {
 	}
 }
 
-// obey does what was posted.
+// obey does what was posted. Who asked for what is behind the end learns that
+// the loop is gone, and has taken back what he gave by then.
 func (l *loop) obey() {
 	l.mu.Lock()
 	commands := l.commands
 	l.commands = nil
 	l.mu.Unlock()
 	for _, fn := range commands {
+		if l.over {
+			return
+		}
 		fn()
 	}
 }
@@ -213,6 +221,7 @@ func (l *loop) close() {
 // end is the loop's last work.
 func (l *loop) end() {
 	now, unix := engine.Now(), time.Now().UnixNano()
+	l.over = true
 	for _, g := range l.groups {
 		if g == nil {
 			continue
@@ -228,25 +237,31 @@ func (l *loop) end() {
 	}
 	if l.port != nil {
 		l.port.rtp.flush(l.tx)
-		l.port.close()
-		l.port = nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.ended {
-		l.ended = true
-		close(l.gone)
+	l.shut()
+}
+
+// shut closes the shared port and tells that the loop is gone. Guarded by mu;
+// nobody else is at it.
+func (l *loop) shut() {
+	if l.ended {
+		return
 	}
+	l.ended = true
+	if l.port != nil {
+		l.port.close()
+		l.port = nil
+	}
+	close(l.gone)
 }
 
 // engineClosed ends the loop when no turn will come any more. It is called for
 // each beat, one after the other.
 func (l *loop) engineClosed() {
 	l.obey()
-	l.mu.Lock()
-	ended := l.ended
-	l.mu.Unlock()
-	if !ended {
+	if !l.over {
 		l.end()
 	}
 }

@@ -1,10 +1,13 @@
 package rtpio
 
-import "sync"
+import (
+	"math"
+	"sync"
+)
 
 // notices calls the app's hooks in order on a goroutine of their own, so that
-// none of them holds up the media. Its length is bounded by what it tells of:
-// senders and legs, of which there are so many and no more.
+// none of them holds up the media. Its length is bounded: by that of legs, each
+// of which ends once, and for senders by who tells of them (try).
 type notices struct {
 	bell chan struct{} // holds one
 	done chan struct{}
@@ -20,13 +23,18 @@ func (n *notices) start() {
 	go n.run()
 }
 
-func (n *notices) tell(fn func()) {
+func (n *notices) tell(fn func()) { n.try(fn, math.MaxInt) }
+
+// try is tell if fewer than limit are waiting.
+func (n *notices) try(fn func(), limit int) bool {
 	n.mu.Lock()
-	if !n.closed {
+	ok := !n.closed && len(n.queue) < limit
+	if ok {
 		n.queue = append(n.queue, fn)
 	}
 	n.mu.Unlock()
 	n.ring()
+	return ok
 }
 
 func (n *notices) ring() {

@@ -22,7 +22,7 @@ func (c *Config) openPair() (*pair, error) {
 	at := c.bindTo()
 	if c.MaxPort == 0 {
 		for range anyPort {
-			p, err := pairAt(at, 0)
+			p, err := c.pairAt(at, 0)
 			if err == nil {
 				return p, nil
 			}
@@ -32,18 +32,21 @@ func (c *Config) openPair() (*pair, error) {
 		}
 		return nil, fmt.Errorf("%w: no two in a row on %v", ErrNoPort, at)
 	}
-	low := int(c.MinPort + c.MinPort&1)
+	low := max(2, int(c.MinPort+c.MinPort&1)) // 0 would be any port
 	pairs := (int(c.MaxPort) - low + 1) / 2
 	if pairs <= 0 {
 		return nil, fmt.Errorf("%w: %d to %d holds no even port and the next", ErrNoPort, c.MinPort, c.MaxPort)
 	}
 	first := rand.IntN(pairs)
+	var last error
 	for i := range pairs {
-		if p, err := pairAt(at, uint16(low+2*((first+i)%pairs))); err == nil {
+		p, err := c.pairAt(at, uint16(low+2*((first+i)%pairs)))
+		if err == nil {
 			return p, nil
 		}
+		last = err
 	}
-	return nil, fmt.Errorf("%w: %d to %d on %v", ErrNoPort, c.MinPort, c.MaxPort, at)
+	return nil, fmt.Errorf("%w: %d to %d: %w", ErrNoPort, c.MinPort, c.MaxPort, last)
 }
 
 // bindTo is where legs' own sockets listen.
@@ -61,14 +64,14 @@ func (c *Config) bindTo() netip.Addr {
 
 var errOdd = errors.New("rtpio: no free port behind an even one")
 
-func pairAt(at netip.Addr, media uint16) (*pair, error) {
-	rtp, err := listenUDP(netip.AddrPortFrom(at, media), ownBuffer, 0)
+func (c *Config) pairAt(at netip.Addr, media uint16) (*pair, error) {
+	rtp, err := c.listen(netip.AddrPortFrom(at, media), ownBuffer, 0)
 	if err != nil {
 		return nil, err
 	}
 	own := rtp.local().Port()
 	if own%2 == 0 {
-		rtcp, err := listenUDP(netip.AddrPortFrom(at, own+1), 0, 0)
+		rtcp, err := c.listen(netip.AddrPortFrom(at, own+1), 0, 0)
 		if err == nil {
 			return &pair{rtp, rtcp}, nil
 		}
@@ -96,7 +99,8 @@ func (o *pair) read(c *conn, now, unix int64) error {
 	for range bursts {
 		o.rtp.recv(l.rx1, now, unix)
 		for i := range l.rx1.packets {
-			if err := c.arrived(&l.rx1.packets[i], unix); err != nil {
+			d := &l.rx1.packets[i]
+			if err := c.arrived(d, d.unix(now, unix)); err != nil {
 				return err
 			}
 		}
@@ -107,13 +111,14 @@ func (o *pair) read(c *conn, now, unix int64) error {
 	if c.turns%controlTurns == 0 {
 		o.rtcp.recv(l.rx1, now, unix)
 		for i := range l.rx1.packets {
-			c.reported(&l.rx1.packets[i], unix, false)
+			d := &l.rx1.packets[i]
+			c.reported(d, d.unix(now, unix), false)
 		}
 	}
 	return nil
 }
 
-// arrived takes a datagram of the media port.
+// arrived takes a datagram of the media port, that came at unix.
 func (c *conn) arrived(d *datagram, unix int64) error {
 	if rtpmedia.IsRTCP(d.data) {
 		c.reported(d, unix, true)
@@ -128,34 +133,48 @@ func (c *conn) arrived(d *datagram, unix int64) error {
 		c.ep.strangers.Add(1)
 		return nil
 	}
-	return c.take(d.arrival, d.from, p)
+	return c.take(d.arrival, p)
 }
 
 // admits is symmetric RTP (RFC 4961): the first who sends what was agreed on is
 // the peer, wherever that is, since many do not know their own address. Others
-// are strangers from then on, but for the same stream from elsewhere when the
-// peer has fallen silent, as behind a NAT that forgot it.
+// are strangers from then on, with two exceptions (moves).
 func (c *conn) admits(d *datagram, p *rtpmedia.Packet) bool {
 	switch {
-	case c.latched && d.from == c.remote:
+	case c.latched && d.from == c.source:
 		return true
-	case !c.known(p.PayloadType), c.terms.strict && d.from.Addr() != c.remote.Addr():
-		return false
-	case c.latched && (p.SSRC != c.ssrc || c.silent(d.arrival) < rebinds):
+	case !c.known(p.PayloadType),
+		c.terms.strict && d.from.Addr() != c.described,
+		c.latched && !c.moves(d, p):
 		return false
 	}
-	c.latched = true
-	if d.from != c.remote {
+	c.latched, c.source = true, d.from
+	if !c.terms.strict && d.from != c.remote {
 		c.remote = d.from
 		c.reports = reportsOf(d.from, c.terms.mux)
 	}
 	return true
 }
 
+// moves reports whether the peer may be at another place than it was: the same
+// stream, when the peer has fallen silent, as behind a NAT that forgot it. And
+// who is at the described address is the peer, even if somebody who tries all
+// ports was faster (RTP Bleed).
+func (c *conn) moves(d *datagram, p *rtpmedia.Packet) bool {
+	if p.SSRC == c.ssrc && d.arrival-c.came >= rebinds {
+		return true
+	}
+	return d.from.Addr() == c.described && c.source.Addr() != c.described
+}
+
 // reported takes a report, if it is the peer's.
 func (c *conn) reported(d *datagram, unix int64, onMedia bool) {
-	if d.from.Addr() != c.remote.Addr() {
+	if d.from.Addr() != c.remote.Addr() && d.from != c.reports {
 		c.ep.strangers.Add(1)
+		return
+	}
+	if _, ok := rtpmedia.ReporterOf(d.data); !ok {
+		c.ep.malformed.Add(1)
 		return
 	}
 	c.control(d.arrival, unix, d.from, d.data, onMedia)

@@ -1,13 +1,16 @@
 package rtpio
 
 import (
-	"net"
+	"fmt"
 	"net/netip"
+	"runtime"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/mixminus/mixminus/codec"
+	"github.com/mixminus/mixminus/bench/signal"
 	"github.com/mixminus/mixminus/engine"
 	"github.com/mixminus/mixminus/engine/pcm"
 	"github.com/mixminus/mixminus/transport"
@@ -36,6 +39,14 @@ type rig struct {
 }
 
 func newRig(t *testing.T, cfg Config) *rig {
+	if !cfg.Listen.IsValid() {
+		cfg.Listen = netip.MustParseAddrPort("127.0.0.1:0")
+	}
+	return newPortless(t, cfg)
+}
+
+// newPortless is newRig without a shared port, unless cfg has one.
+func newPortless(t *testing.T, cfg Config) *rig {
 	r := &rig{
 		t: t, ended: map[string]error{}, ends: make(chan string, 1000), downs: make(chan error, 1000),
 		eps: map[string]transport.Endpoint{}, legs: map[string]*engine.Leg{}, letIn: true,
@@ -48,12 +59,10 @@ func newRig(t *testing.T, cfg Config) *rig {
 		r.mu.Unlock()
 		r.ends <- url
 	}
-	if !cfg.Listen.IsValid() {
-		cfg.Listen = netip.MustParseAddrPort("127.0.0.1:0")
-	}
 	var err error
 	r.server, err = New(cfg)
 	require.NoError(t, err)
+	r.watch()
 	t.Cleanup(func() {
 		require.NoError(t, r.server.Close())
 		require.NoError(t, r.engine.Close())
@@ -71,9 +80,26 @@ func (r *rig) onSender(s transport.Sender) {
 	}
 }
 
+// with has legs be opened so from now on.
+func (r *rig) with(cfg engine.LegConfig) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.legCfg = cfg
+}
+
+// mute has nobody be let in any more.
+func (r *rig) mute() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.letIn = false
+}
+
 // open makes a leg that echoes, and its address.
 func (r *rig) open() (*engine.Leg, transport.Endpoint) {
-	leg, err := r.engine.NewLeg(r.legCfg)
+	r.mu.Lock()
+	cfg := r.legCfg
+	r.mu.Unlock()
+	leg, err := r.engine.NewLeg(cfg)
 	require.NoError(r.t, err)
 	leg.OnRender(func(rd *engine.Render) {
 		rd.Handle(func(f *pcm.Frame) { leg.Source().TryWrite(f.Samples[:]) })
@@ -100,73 +126,217 @@ func (r *rig) rang() []transport.Sender {
 	return append([]transport.Sender(nil), r.senders...)
 }
 
-// endpoint waits for the only one that was let in.
-func (r *rig) endpoint() (ep transport.Endpoint, leg *engine.Leg) {
-	require.Eventually(r.t, func() bool {
+// endpoint waits for the first that was let in.
+func (r *rig) endpoint() (ep transport.Endpoint, leg *engine.Leg) { return r.let(0) }
+
+// newest waits for the one of who rang last.
+func (r *rig) newest() (ep transport.Endpoint, leg *engine.Leg) { return r.let(len(r.rang()) - 1) }
+
+func (r *rig) let(i int) (ep transport.Endpoint, leg *engine.Leg) {
+	soon(r.t, func() bool {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		for id := range r.eps {
-			ep, leg = r.eps[id], r.legs[id]
+		if len(r.senders) > i {
+			ep, leg = r.eps[r.senders[i].ID], r.legs[r.senders[i].ID]
 		}
 		return ep != nil
-	}, wait, time.Millisecond)
+	}, "nobody was let in")
 	return ep, leg
 }
 
-// phone is a peer at a socket of its own, that is moved by hand.
-type phone struct {
-	t    *testing.T
-	conn *net.UDPConn
-	to   netip.AddrPort
-	c    codec.Codec
-	pt   uint8
-	ssrc uint32
-	seq  uint16
-	ts   uint32
-	enc  codec.Encoder
+// steady is a delay that a busy machine does not exceed, with room above, for what
+// lies beyond Max is dropped: samples are the same.
+var steady = rtpmedia.JitterConfig{Min: 700 * time.Millisecond, Max: 2 * time.Second}
+
+// overPaths runs test over both ways to the kernel.
+func overPaths(t *testing.T, test func(t *testing.T, cfg Config)) {
+	overUDPPaths(t, func(t *testing.T, listen listenUDPFunc) {
+		test(t, Config{Jitter: steady, listen: listen})
+	})
 }
 
-func newPhone(t *testing.T, to netip.AddrPort, name string, clock int, pt uint8) *phone {
-	c, ok := codec.ByName(name, clock)
-	require.True(t, ok)
-	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	require.NoError(t, err)
-	t.Cleanup(func() { conn.Close() })
-	return &phone{t: t, conn: conn, to: to, c: c, pt: pt, ssrc: 0xcafe, seq: 100, ts: 5000, enc: c.NewEncoder()}
+// soon waits until ok.
+func soon(t testing.TB, ok func() bool, args ...any) {
+	t.Helper()
+	require.Eventually(t, ok, wait, time.Millisecond, args...)
 }
 
-func (p *phone) addr() netip.AddrPort { return p.conn.LocalAddr().(*net.UDPAddr).AddrPort() }
+// on runs fn while the loop of the shared port waits.
+func (r *rig) on(fn func(p *port)) {
+	r.t.Helper()
+	p := r.server.shared
+	p.loop.hold(r.t, func() { fn(p) })
+}
 
-func (p *phone) packet(x []int16) []byte {
-	payload := make([]byte, 2000)
-	pkt := rtpmedia.Packet{
-		PayloadType: p.pt, SSRC: p.ssrc, Seq: p.seq, Timestamp: p.ts, Payload: payload[:p.enc.Encode(payload, x)],
+// hold runs fn while the loop waits, but not on its goroutine, with which a test
+// that fails there would end the pacer.
+func (l *loop) hold(t *testing.T, fn func()) {
+	t.Helper()
+	failed := true
+	require.NoError(t, l.ask(func() error {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			fn()
+			failed = false
+		}()
+		<-done
+		return nil
+	}))
+	if failed {
+		t.FailNow()
 	}
-	p.seq++
-	p.ts += uint32(len(x) * p.c.ClockRate / p.c.SampleRate)
-	return pkt.Append(nil)
 }
 
-func (p *phone) say(x []int16) { p.write(p.packet(x)) }
-
-func (p *phone) write(b []byte) {
-	_, err := p.conn.WriteToUDPAddrPort(b, p.to)
-	require.NoError(p.t, err)
+// counts returns how many legs, and how many senders that are none, the shared
+// port knows, after it has checked that its tables agree.
+func (r *rig) counts() (legs, callers int) {
+	r.t.Helper()
+	var faults []string
+	r.on(func(p *port) {
+		faults = p.check()
+		legs, callers = p.legs, len(p.callers.all)
+	})
+	require.Empty(r.t, faults)
+	return legs, callers
 }
 
-// hear returns the next packet of media; false after d of none.
-func (p *phone) hear(d time.Duration) (pkt rtpmedia.Packet, ok bool) {
-	buf := make([]byte, 2048)
-	require.NoError(p.t, p.conn.SetReadDeadline(time.Now().Add(d)))
-	for {
-		n, _, err := p.conn.ReadFromUDPAddrPort(buf)
-		if err != nil {
-			return pkt, false
+// check returns how the tables do not agree with one another. It may be called
+// on a loop, where no test may fail: it would take the pacer with it.
+func (p *port) check() (errs []string) {
+	must := func(ok bool, what string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Sprintf(what, args...))
 		}
-		if rtpmedia.IsRTCP(buf[:n]) {
-			continue
-		}
-		require.NoError(p.t, pkt.Parse(buf[:n]))
-		return pkt, true
 	}
+	conns, held := 0, 0
+	for at, s := range p.sources {
+		must(len(s.conns)+len(s.callers) > 0, "nobody at %v", at)
+		for _, c := range s.conns {
+			must(at == c.remote && at == c.source, "%v is at %v", c.remote, at)
+			must(p.streams[c.ssrc] != nil, "stream %x is not known", c.ssrc)
+			must(!c.over, "stream %x is over", c.ssrc)
+		}
+		for _, k := range s.callers {
+			must(at == k.from && s == k.hold, "caller %v is at %v", k.from, at)
+			must(len(k.packets) <= kept, "%d packets are kept", len(k.packets))
+		}
+		conns, held = conns+len(s.conns), held+len(s.callers)
+	}
+	must(p.legs == conns, "%d legs, of which %d have a source", p.legs, conns)
+	callers, were := len(p.callers.all), len(p.callers.were)
+	must(held == callers+were, "%d callers and %d that were legs, of which %d have a source", callers, were, held)
+	for ssrc, c := range p.streams {
+		must(ssrc == c.ssrc, "stream %x is known as %x", c.ssrc, ssrc)
+		s := p.sources[c.remote]
+		must(s != nil && slices.Contains(s.conns, c), "stream %x is not at its source", ssrc)
+	}
+	cfg := &p.loop.server.cfg
+	must(callers <= cfg.MaxSenders && were <= cfg.MaxLegs && p.legs <= cfg.MaxLegs, "%d callers, %d were legs, %d are", callers, were, p.legs)
+	return errs
+}
+
+// legsUp waits for so many legs.
+func (r *rig) legsUp(n int) {
+	r.t.Helper()
+	soon(r.t, func() bool { legs, _ := r.counts(); return legs == n }, "%d legs", n)
+}
+
+// end waits for the next end that is told.
+func (r *rig) end() (url string, err error) {
+	r.t.Helper()
+	select {
+	case url = <-r.ends:
+	case <-time.After(wait):
+		require.Fail(r.t, "no end was told")
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return url, r.ended[url]
+}
+
+// down waits for the next end of a stream.
+func (r *rig) down() error {
+	r.t.Helper()
+	select {
+	case err := <-r.downs:
+		return err
+	case <-time.After(wait):
+		require.Fail(r.t, "no stream went down")
+		return nil
+	}
+}
+
+// addresses returns how many the server knows.
+func (r *rig) addresses() int {
+	r.server.mu.Lock()
+	defer r.server.mu.Unlock()
+	return len(r.server.endpoints)
+}
+
+// watch notes how long the machine lets nobody here run.
+func (r *rig) watch() {
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // as a pacer
+		defer runtime.UnlockOSThread()
+		const nap = 10 * time.Millisecond
+		for {
+			select {
+			case <-quit:
+				return
+			default:
+			}
+			before := time.Now()
+			time.Sleep(nap)
+			stalled(r.t, time.Since(before)-nap)
+		}
+	}()
+	r.t.Cleanup(func() { close(quit); <-done })
+}
+
+// stalls are the longest that somebody of a test was not run, by the test.
+var stalls sync.Map // of *atomic.Int64
+
+func stalled(t *testing.T, d time.Duration) time.Duration {
+	v, _ := stalls.LoadOrStore(t, new(atomic.Int64))
+	n := v.(*atomic.Int64)
+	for old := n.Load(); int64(d) > old && !n.CompareAndSwap(old, int64(d)); old = n.Load() {
+	}
+	return time.Duration(n.Load())
+}
+
+// echoed checks that what was said was heard, to the sample. It cannot be if
+// the machine was too busy: a pacer that was not run for 200 ms leaves turns out
+// (engine.Beat), and one who talks so unsteadily changes the delay.
+func (r *rig) echoed(said, heard []int16) {
+	t := r.t
+	t.Helper()
+	at := find(heard, said[:64])
+	exact := at >= 0
+	if exact {
+		d := signal.Compare(heard, said, at)
+		if exact = d.Exact(); !exact {
+			t.Logf("at %d: %v", at, d)
+		}
+	}
+	late := int64(0)
+	if !exact {
+		r.mu.Lock()
+		for _, ep := range r.eps {
+			if m := ep.(*endpoint).media.Load(); m != nil {
+				s := m.Stats()
+				late = max(late, s.Out.Skipped)
+				t.Logf("%d received, %d of the backlog dropped, %d samples shrunk, %d grown, %d turns late, %d concealed",
+					s.In.Jitter.Received, s.In.Jitter.Backlog, s.In.Shrunk, s.In.Grown, s.Out.Skipped, s.In.Concealed)
+			}
+		}
+		r.mu.Unlock()
+	}
+	// Whoever watches may have been run when the pacer was not.
+	if stall := stalled(t, 0); !exact && (stall > 80*time.Millisecond || late > 0 && stall > 20*time.Millisecond) {
+		t.Skip("the machine stood still for ", stall)
+	}
+	require.True(t, exact, "another was heard, in %d samples", len(heard))
 }

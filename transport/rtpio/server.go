@@ -66,10 +66,15 @@ type Config struct {
 	OnSender func(transport.Sender)
 	// OnEnd tells that the leg at an address ended by the other side's doing:
 	// err is nil after its BYE, ErrIdle, or engine.ErrPanic. Both are called
-	// one at a time, on a goroutine of the server's.
+	// one at a time, on a goroutine of the server's, and may call its methods but
+	// Close.
 	OnEnd  func(url string, err error)
 	Logger *slog.Logger
+
+	listen listenFunc // of all sockets; tests choose
 }
+
+type listenFunc = func(addr netip.AddrPort, recvBuffer, sendBuffer int) (*socket, error)
 
 const (
 	defaultIdle       = 30 * time.Second
@@ -134,7 +139,7 @@ func (c *Config) complete() error {
 		return fmt.Errorf("rtpio: Config: ports %d to %d: a leg needs two", c.MinPort, c.MaxPort)
 	case c.Idle < 0 || c.MaxSenders < 0 || c.MaxLegs < 0:
 		return fmt.Errorf("rtpio: Config: Idle = %v, MaxSenders = %d, MaxLegs = %d, want 0 or more", c.Idle, c.MaxSenders, c.MaxLegs)
-	case c.Public.IsValid() && c.Public.IsUnspecified():
+	case c.Public.IsValid() && (c.Public.IsUnspecified() || c.Public.Zone() != ""):
 		return fmt.Errorf("rtpio: Config.Public = %v: nobody can send there", c.Public)
 	}
 	for _, x := range c.Codecs {
@@ -157,6 +162,10 @@ func (c *Config) complete() error {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	if c.listen == nil {
+		c.listen = listenUDP
+	}
+	c.Public = c.Public.Unmap()
 	if !c.Public.IsValid() {
 		c.Public = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 		if a := c.Listen.Addr(); a.IsValid() && !a.IsUnspecified() {
@@ -172,6 +181,38 @@ func (s *Server) Addr() netip.AddrPort {
 		return netip.AddrPort{}
 	}
 	return s.shared.rtp.local()
+}
+
+// PortStats count what came to the shared port. Sent and received packets of legs
+// are theirs (transport.Stats).
+type PortStats struct {
+	// Legs at the port, and Senders that are none, at the last turn.
+	Legs    int64 `json:"legs"`
+	Senders int64 `json:"senders"`
+	// Strangers are packets of those that are no leg, were not known before or
+	// were refused; Malformed ones are not RTP, and StrayReports nobody's.
+	Strangers    int64 `json:"strangers"`
+	Malformed    int64 `json:"malformed"`
+	StrayReports int64 `json:"stray_reports"`
+	// Datagrams that the kernel had no room for, that were longer than any
+	// packet of audio, and that could not be sent.
+	KernelDropped int64 `json:"kernel_dropped"`
+	Truncated     int64 `json:"truncated"`
+	Unsent        int64 `json:"unsent"`
+}
+
+// Stats returns the counters of the shared port, all 0 if there is none.
+func (s *Server) Stats() PortStats {
+	p := s.shared
+	if p == nil {
+		return PortStats{}
+	}
+	io := p.rtp.stats()
+	return PortStats{
+		Legs: p.nLegs.Load(), Senders: p.nCallers.Load(),
+		Strangers: p.strangers.Load(), Malformed: p.malformed.Load(), StrayReports: p.strayReports.Load(),
+		KernelDropped: io.KernelDropped, Truncated: io.Truncated, Unsent: io.SendBlocked + io.SendFailed,
+	}
 }
 
 // Open mints an address for leg (transport.Transport). Nothing is sent or heard
@@ -193,7 +234,7 @@ func (s *Server) Open(leg *engine.Leg, st transport.Stream) (transport.Endpoint,
 }
 
 // Take lets the sender that rang as stream (transport.Sender.ID) into the leg at
-// url. What it sent since, at most half a second of it, is kept. It fails with
+// url. What it sent since, its last 32 packets of it, is kept. It fails with
 // ErrUnknown if the sender has gone.
 func (s *Server) Take(url, stream string) error {
 	e, err := s.endpoint(url)
@@ -248,10 +289,11 @@ func (s *Server) forget(e *endpoint) {
 }
 
 // aLoop is the loop of the next leg that has sockets of its own.
-func (s *Server) aLoop() *loop { return s.loops[int(s.nextLoop.Add(1))%len(s.loops)] }
+func (s *Server) aLoop() *loop { return s.loops[s.nextLoop.Add(1)%uint32(len(s.loops))] }
 
 // Close says good-bye to every peer, closes the sockets and returns when nothing
-// runs any more. It must not be called from a handler or a hook.
+// runs any more. It must not be called from a handler or a hook. The ends of
+// legs that are its doing are told by Stream.OnDown only.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	s.closed = true
@@ -259,12 +301,15 @@ func (s *Server) Close() error {
 	s.endpoints = nil
 	s.mu.Unlock()
 	for _, e := range open {
-		if o := e.waiting(); o != nil {
+		if o := e.giveUp(); o != nil {
 			o.pair.close()
 		}
 	}
 	for _, l := range s.loops {
 		l.close()
+	}
+	if s.shared != nil {
+		<-s.shared.unwatched
 	}
 	s.told.close()
 	return nil

@@ -108,6 +108,10 @@ type datagram struct {
 	arrival int64          // on engine.Now's clock
 }
 
+// unix is when d came on the wall clock, which shows unix at now: the round
+// trip is reckoned from when a report came, and not from when it was read.
+func (d *datagram) unix(now, unix int64) int64 { return unix - (now - d.arrival) }
+
 // newInBatch makes room for n datagrams of at most size bytes. Longer ones are
 // dropped and counted: half a packet is none.
 func newInBatch(n, size int) *inBatch {

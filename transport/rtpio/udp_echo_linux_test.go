@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"runtime/pprof"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -21,20 +23,34 @@ import (
 
 const (
 	echoEnv     = "RTPIO_ECHO"
+	clientsEnv  = "RTPIO_ECHO_CLIENTS" // how many there are; without it echoClients
 	echoClients = 1000
 	echoPayload = 172 // 20 ms of G.711 in RTP
 	echoBuffer  = 4 << 20
 )
 
-// echoes are what BenchmarkEcho compares, each in a process of its own: they
-// return the addresses on which they echo until the process ends.
+// echoes are what BenchmarkEcho and BenchmarkStreams compare, each in a process
+// of its own: they return the addresses on which they echo until the process
+// ends.
 var echoes = map[string]func() []netip.AddrPort{
 	"net":           func() []netip.AddrPort { return echoNet(1) },
 	"syscalls":      echoSyscalls,
 	"polled":        func() []netip.AddrPort { return echoPolled(false) },
 	"polled+poller": func() []netip.AddrPort { return echoPolled(true) },
-	"own/net":       func() []netip.AddrPort { return echoNet(echoClients) },
+	"own/net":       func() []netip.AddrPort { return echoNet(echoedClients()) },
 	"own/polled":    echoOwnPolled,
+	"server/pcmu":   func() []netip.AddrPort { return echoServer("PCMU", 8000) },
+	"server/l16":    func() []netip.AddrPort { return echoServer("L16", 16000) },
+	"own/pcmu":      func() []netip.AddrPort { return echoOwnLegs("PCMU", 8000) },
+}
+
+// echoedClients is how many clients an echo has.
+func echoedClients() int {
+	n, err := strconv.Atoi(os.Getenv(clientsEnv))
+	if err != nil {
+		return echoClients
+	}
+	return n
 }
 
 var udpLoopback = netip.MustParseAddrPort("127.0.0.1:0")
@@ -124,7 +140,7 @@ func echoPolled(poller bool) []netip.AddrPort {
 
 // echoOwnPolled polls a socket per client every 20 ms.
 func echoOwnPolled() (addrs []netip.AddrPort) {
-	sockets := make([]*socket, echoClients)
+	sockets := make([]*socket, echoedClients())
 	for i := range sockets {
 		s, err := listenUDP(udpLoopback, 0, 0)
 		if err != nil {
@@ -172,12 +188,12 @@ func sleepUntilEngine(t int64) {
 	_ = unix.ClockNanosleep(unix.CLOCK_MONOTONIC, 0, &ts, nil)
 }
 
-// TestEchoProcess is the process of an echo: it tells its addresses, and the
-// CPU time that it has used each time it is asked.
+// TestEchoProcess is the process of an echo: it tells its addresses, and then
+// answers what it is asked.
 func TestEchoProcess(t *testing.T) {
 	echo := echoes[os.Getenv(echoEnv)]
 	if echo == nil {
-		t.Skip("for BenchmarkEcho")
+		t.Skip("for BenchmarkEcho and BenchmarkStreams")
 	}
 	// As in any server somebody waits for connections, so that a thread
 	// looks after the sockets that the runtime watches.
@@ -189,41 +205,74 @@ func TestEchoProcess(t *testing.T) {
 		fmt.Fprintf(&line, "%v ", addr)
 	}
 	fmt.Println("\nECHO", line.String())
-	ask := bufio.NewReader(os.Stdin)
-	for {
-		if _, err := ask.ReadString('\n'); err != nil {
-			os.Exit(0)
-		}
+	for ask := bufio.NewScanner(os.Stdin); ask.Scan(); {
+		what, about, _ := strings.Cut(ask.Text(), " ")
+		fmt.Println(what, echoAnswers[what](about))
+	}
+	os.Exit(0)
+}
+
+// echoAnswers are what the process of an echo can be asked, one line each.
+var echoAnswers = map[string]func(about string) string{
+	// cpu is the time that it has used.
+	"cpu": func(string) string {
 		var u unix.Rusage
 		_ = unix.Getrusage(unix.RUSAGE_SELF, &u)
-		fmt.Println("CPU", u.Utime.Nano()+u.Stime.Nano())
-	}
+		return fmt.Sprint(u.Utime.Nano() + u.Stime.Nano())
+	},
+	// memory is the bytes in use, heap and stacks.
+	"memory": func(string) string {
+		runtime.GC()
+		runtime.GC() // what pools held
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return fmt.Sprint(m.HeapInuse + m.StackInuse)
+	},
+	// profile writes one of the CPU to the file that is named, until asked with
+	// none.
+	"profile": func(file string) string {
+		pprof.StopCPUProfile()
+		if file == "" {
+			return ""
+		}
+		f, err := os.Create(file)
+		if err != nil {
+			return err.Error()
+		}
+		return fmt.Sprint(pprof.StartCPUProfile(f))
+	},
+	// streams is how many legs there are, and what they have lost.
+	"streams": func(string) string { return "0 0 0" },
 }
 
 type echoProcess struct {
 	addrs []netip.AddrPort
-	in    io.Writer
+	in    io.WriteCloser
 	out   *bufio.Scanner
+	wait  func() error
 }
 
-func startEcho(b *testing.B, name string) *echoProcess {
+func startEcho(b *testing.B, name string, clients int) *echoProcess {
 	cmd := exec.Command(os.Args[0], "-test.run=^TestEchoProcess$")
-	cmd.Env = append(os.Environ(), echoEnv+"="+name)
+	cmd.Env = append(os.Environ(), echoEnv+"="+name, fmt.Sprint(clientsEnv, "=", clients))
+	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	require.NoError(b, err)
 	out, err := cmd.StdoutPipe()
 	require.NoError(b, err)
 	require.NoError(b, cmd.Start())
-	b.Cleanup(func() {
-		in.Close()
-		_ = cmd.Wait()
-	})
-	p := &echoProcess{in: in, out: bufio.NewScanner(out)}
+	p := &echoProcess{in: in, out: bufio.NewScanner(out), wait: cmd.Wait}
+	b.Cleanup(p.close)
 	p.out.Buffer(nil, 1<<20)
 	for _, f := range strings.Fields(p.told(b, "ECHO ")) {
 		p.addrs = append(p.addrs, netip.MustParseAddrPort(f))
 	}
 	return p
+}
+
+func (p *echoProcess) close() {
+	p.in.Close()
+	_ = p.wait()
 }
 
 func (p *echoProcess) told(b *testing.B, what string) string {
@@ -237,11 +286,17 @@ func (p *echoProcess) told(b *testing.B, what string) string {
 	return ""
 }
 
+// ask returns an answer, of whole numbers.
+func (p *echoProcess) ask(b *testing.B, what string, answer ...any) {
+	_, err := fmt.Fprintln(p.in, what)
+	require.NoError(b, err)
+	what, _, _ = strings.Cut(what, " ")
+	_, err = fmt.Sscan(p.told(b, what+" "), answer...)
+	require.True(b, err == nil || len(answer) == 0, "%v", err)
+}
+
 func (p *echoProcess) cpu(b *testing.B) (ns int64) {
-	_, err := fmt.Fprintln(p.in)
-	require.NoError(b, err)
-	_, err = fmt.Sscan(p.told(b, "CPU "), &ns)
-	require.NoError(b, err)
+	p.ask(b, "cpu", &ns)
 	return ns
 }
 
@@ -259,7 +314,7 @@ func BenchmarkEcho(b *testing.B) {
 	for _, burst := range []int{50, 1} {
 		for _, name := range []string{"net", "syscalls", "polled", "polled+poller", "own/net", "own/polled"} {
 			b.Run(fmt.Sprintf("burst=%d/%s", burst, name), func(b *testing.B) {
-				p := startEcho(b, name)
+				p := startEcho(b, name, echoClients)
 				driveEcho(clients, p.addrs, 20_000, burst) // warms up
 				before := p.cpu(b)
 				b.ResetTimer()

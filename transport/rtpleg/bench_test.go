@@ -114,7 +114,7 @@ func benchmarkStreams(b *testing.B, c codec.Codec, receive, send bool) {
 	}
 }
 
-// benchmarkSource is a frame through the source context and the Media's ring.
+// benchmarkSource is a frame through the source context and the Media's queue.
 func benchmarkSource(b *testing.B) {
 	b.ReportAllocs()
 	l := newLeg(b, engine.LegConfig{})
@@ -130,10 +130,10 @@ func benchmarkSource(b *testing.B) {
 		if k, err := l.Source().TryWrite(x[:]); k != pcm.FrameSamples || err != nil {
 			b.Fatal()
 		}
-		if m.frames.Peek() == nil {
+		if m.queue.peek() == nil {
 			b.Fatal()
 		}
-		m.frames.Release()
+		m.queue.release()
 	}
 }
 

@@ -45,7 +45,7 @@ func (r *rig) inSecond(second, i, n int64) int64 {
 func TestMalformedReports(t *testing.T) {
 	r := newRig(t, Config{})
 	r.steps(numbered(10))
-	for _, b := range [][]byte{nil, {0}, {0x80, 200, 0, 9}, {0x80, 203, 0, 1, 0, 0, 0, 7}, make([]byte, 100)} {
+	for _, b := range [][]byte{nil, {0}, {0x80, 200, 0, 9}, {0x80, 199, 0, 1, 0, 0, 0, 7}, make([]byte, 100)} {
 		require.False(t, r.m.TakeControl(r.now, unix, b))
 	}
 	r.m.Close()

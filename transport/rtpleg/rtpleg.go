@@ -9,7 +9,7 @@
 // for a lock or wakes anybody:
 //
 //	packets -> Take -> jitter buffer -> Turn -> render context -> handler, taps
-//	Source -> SendFrame -> ring -> Next -> packets
+//	Source -> SendFrame -> queue -> Next -> packets
 package rtpleg
 
 import (
@@ -24,7 +24,6 @@ import (
 	"github.com/mixminus/mixminus/codec"
 	"github.com/mixminus/mixminus/engine"
 	"github.com/mixminus/mixminus/engine/pcm"
-	"github.com/mixminus/mixminus/engine/ring"
 	"github.com/mixminus/mixminus/transport/rtpmedia"
 )
 
@@ -47,14 +46,14 @@ type Config struct {
 	Jitter     rtpmedia.JitterConfig
 	// SSRC of what is sent; 0 is one by chance.
 	SSRC uint32
+	// Scratch may be shared by those on one beat; nil is one of its own.
+	Scratch *rtpmedia.Scratch
 	// CNAME names this side in reports (RFC 7022).
 	CNAME string
 }
 
 const (
 	slotNanos = int64(pcm.FrameDuration)
-	// queued frames: what a source runs ahead at most (400 ms), and more.
-	queued = 32
 	// restAfter is how long nothing comes until nobody looks any more.
 	restAfter = 10 * int64(time.Second)
 	// skipped turns are not made up for beyond this many, as Outbound does not
@@ -99,16 +98,17 @@ type Media struct {
 	packets int
 	reports int
 	due     int64 // of the next report; 0: none was
-	frames  *ring.Reader
-	dirty   int // turns since the last snapshot
+	dirty   int   // turns since the last snapshot
 	closed  bool
 	failed  error // a panic of the app's
 	told    missed
 	n       counters
 
+	// The holder of the source's pump writes, the beat reads.
+	queue queue
+
 	// Owned by the holder of the source's pump.
-	queue *ring.Writer
-	seq   uint32
+	seq uint32 // of the next frame
 
 	// Atomic.
 	flushed atomic.Uint32 // frames before this one are not to be sent
@@ -137,22 +137,24 @@ func New(cfg Config) (*Media, error) {
 	if cfg.SSRC == 0 {
 		cfg.SSRC = rand.Uint32()
 	}
+	if cfg.Scratch == nil {
+		cfg.Scratch = &rtpmedia.Scratch{}
+	}
 	var err error
 	m.in, err = rtpmedia.NewInbound(rtpmedia.InboundConfig{
-		Codec: cfg.Codec, PayloadType: cfg.Receive.Audio, EventType: cfg.Receive.Event, NoiseType: cfg.Receive.Noise, Jitter: cfg.Jitter,
+		Codec: cfg.Codec, PayloadType: cfg.Receive.Audio, EventType: cfg.Receive.Event, NoiseType: cfg.Receive.Noise, Jitter: cfg.Jitter, Scratch: cfg.Scratch,
 	})
 	if err != nil {
 		return nil, err
 	}
 	m.out, err = rtpmedia.NewOutbound(rtpmedia.OutboundConfig{
 		Codec: cfg.Codec, PayloadType: cfg.Send.Audio, EventType: cfg.Send.Event,
-		SSRC: cfg.SSRC, Seq: uint16(rand.Uint32()), Timestamp: rand.Uint32(), Slack: slotNanos / 2,
+		SSRC: cfg.SSRC, Seq: uint16(rand.Uint32()), Timestamp: rand.Uint32(), Slack: slotNanos / 2, Scratch: cfg.Scratch,
 	})
 	if err != nil {
 		return nil, err
 	}
 	m.control = rtpmedia.NewControl(m.in.Reception(), m.out, cfg.CNAME)
-	m.queue, m.frames = ring.New(queued)
 	var out engine.Outlet
 	if !cfg.Mute {
 		out = (*outlet)(m)
@@ -168,13 +170,13 @@ type outlet Media
 
 // SendFrame implements engine.Outlet.
 func (o *outlet) SendFrame(samples *[pcm.FrameSamples]int16) bool {
-	f := o.queue.Slot()
+	f := o.queue.slot()
 	if f == nil {
 		return false
 	}
-	f.Samples, f.Seq = *samples, o.seq
+	f.samples, f.seq = *samples, o.seq
 	o.seq++
-	o.queue.Commit()
+	o.queue.commit()
 	return true
 }
 
@@ -313,17 +315,17 @@ func (m *Media) Next(now int64, dst []byte) (b []byte, ok bool) {
 		return dst, false
 	}
 	for m.out.Due() <= now {
-		f := m.frames.Peek()
-		for f != nil && int32(f.Seq-m.flushed.Load()) < 0 {
+		f := m.queue.peek()
+		for f != nil && int32(f.seq-m.flushed.Load()) < 0 {
 			m.n.flushed++
-			m.frames.Release()
-			f = m.frames.Peek()
+			m.queue.release()
+			f = m.queue.peek()
 		}
 		if f == nil {
 			b, ok = m.out.Next(now, dst, nil)
 		} else {
-			b, ok = m.out.Next(now, dst, &f.Samples)
-			m.frames.Release()
+			b, ok = m.out.Next(now, dst, &f.samples)
+			m.queue.release()
 		}
 		if ok {
 			return b, true

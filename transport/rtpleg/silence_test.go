@@ -113,7 +113,7 @@ func TestLateTurns(t *testing.T) {
 					s := r.stats()
 					require.Equal(t, last.Position()/320+1, s.Frames+s.DTX)
 					require.Zero(t, s.Lost)
-					require.Zero(t, r.m.frames.Len(), "nothing waits to be sent")
+					require.Zero(t, r.m.queue.len(), "nothing waits to be sent")
 					require.LessOrEqual(t, r.m.in.Delay(), 80*ms, "the most there is, and a packet")
 					n := len(r.sent)
 					require.Equal(t, r.now-slotNanos, r.sent[n-1].at)

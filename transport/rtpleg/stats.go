@@ -28,7 +28,7 @@ func (m *Media) publish() {
 	m.stats = Stats{
 		In: m.in.Stats(), Out: m.out.Stats(), Control: m.control.Stats(),
 		Flooded: m.n.flooded, ReportsFlooded: m.n.reportsFlooded,
-		Queued: int64(m.frames.Len()), Refused: int64(m.queue.Dropped()), Flushed: m.n.flushed,
+		Queued: int64(m.queue.len()), Refused: m.queue.refused.Load(), Flushed: m.n.flushed,
 	}
 }
 

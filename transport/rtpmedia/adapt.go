@@ -53,11 +53,32 @@ func (in *Inbound) adapt() {
 // the queue for nothing. Packets whose length is not that of frames take turns
 // of different earliness.
 func (in *Inbound) slack() (slack, idle int) {
-	c := in.cfg.Codec
-	step := gcd(pcm.FrameSamples, samplesOf(int(in.jitter.last), c.ClockRate))
+	step := in.grain.of
 	idle = in.have() % step
-	target := in.jitter.Target() * pcm.SampleRate / int64(c.ClockRate)
+	target := in.jitter.Target() * pcm.SampleRate / int64(in.cfg.Codec.ClockRate)
 	return int(in.behind-target) - idle - (pcm.FrameSamples - step), idle
+}
+
+// grain is the length, in samples of 16 kHz, of which frames and packets are
+// multiples: so the steps at which turns come. It is that of all packets of the
+// last while, for a sender may mix lengths; whoever went by the last packet's
+// alone would take away what the next one needs.
+type grain struct {
+	of, next int
+	packets  int // since next began
+}
+
+// grainAge is how many packets without a length it takes to forget it, once or
+// twice so many.
+const grainAge = 256
+
+func newGrain() grain { return grain{of: pcm.FrameSamples, next: pcm.FrameSamples} }
+
+func (g *grain) add(samples int) {
+	if g.packets++; g.packets > grainAge {
+		*g = grain{of: g.next, next: pcm.FrameSamples, packets: 1}
+	}
+	g.of, g.next = gcd(g.of, samples), gcd(g.next, samples)
 }
 
 func gcd(a, b int) int {

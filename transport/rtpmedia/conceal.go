@@ -14,7 +14,8 @@ import "math"
 type Concealer struct {
 	size lengths
 
-	past    []int16 // the end of what was heard; not while filling
+	heard   []int16 // what was heard, up to where past ends
+	past    []int16 // the end of that; not while filling
 	made    []int16 // the end of what was filled since
 	loop    []int16 // the periods that are being repeated, so joined that they can be
 	joining []int16
@@ -51,11 +52,38 @@ func lengthsAt(rate int) lengths {
 
 // NewConcealer returns a Concealer for a stream of so many samples a second.
 func NewConcealer(rate int) *Concealer {
+	c := &Concealer{}
+	c.init(rate)
+	return c
+}
+
+func (c *Concealer) init(rate int) {
 	s := lengthsAt(rate)
-	return &Concealer{
-		size: s, past: make([]int16, s.past), made: make([]int16, s.past),
-		loop: make([]int16, 3*s.periodMax), joining: make([]int16, s.joinMax),
+	c.size = s
+	c.heard = make([]int16, s.past, 2*s.past)
+	c.past = c.heard
+}
+
+// prepare makes room for what is needed only if something is lost.
+func (c *Concealer) prepare() {
+	if c.made == nil {
+		s := &c.size
+		c.made, c.loop, c.joining = make([]int16, s.past), make([]int16, 3*s.periodMax), make([]int16, s.joinMax)
 	}
+}
+
+// remember puts x behind what was heard, the oldest of which is given up when
+// there is no room: not each time, for of a thousand streams moving all of it
+// would be most of the work.
+func (c *Concealer) remember(x []int16) {
+	n := c.size.past
+	x = x[max(0, len(x)-n):]
+	if len(c.heard)+len(x) > cap(c.heard) {
+		keep := c.heard[len(c.heard)-n+len(x):]
+		c.heard = c.heard[:copy(c.heard, keep)]
+	}
+	c.heard = append(c.heard, x...)
+	c.past = c.heard[len(c.heard)-n:]
 }
 
 // Good takes audio that came. Directly after Fill its beginning is blended, in
@@ -72,7 +100,7 @@ func (c *Concealer) Good(x []int16) {
 		blend(x[:n], made, x[:n])
 		c.end(filled)
 	}
-	slide(c.past, x)
+	c.remember(x)
 }
 
 // Fill makes up audio in the place of what was lost.
@@ -100,7 +128,7 @@ func (c *Concealer) Bridge(dst, next []int16) {
 
 // end takes what was filled for past.
 func (c *Concealer) end(filled int) {
-	slide(c.past, c.made[c.size.past-min(filled, c.size.past):])
+	c.remember(c.made[c.size.past-min(filled, c.size.past):])
 	c.period = 0
 }
 
@@ -115,6 +143,7 @@ func slide(p, x []int16) {
 func (c *Concealer) Spent() bool { return c.period > 0 && c.filled >= c.size.fadeUntil }
 
 func (c *Concealer) begin() {
+	c.prepare()
 	c.filled, c.beforeN = 0, 0
 	past, s := c.past, &c.size
 	c.period = findPeriod(past[s.past-s.compared:], func(lag int) []int16 { return past[s.past-s.compared-lag:] }, s)

@@ -44,7 +44,7 @@ func TestControl(t *testing.T) {
 	in.Take(now, &Packet{SSRC: 3})
 	require.NoError(t, us.Take(now, unix, answer))
 	require.False(t, us.Stats().Bye, "another source took its place")
-	require.Equal(t, ErrCompound, us.Take(now, unix, []byte{0x80, 203, 0, 0}))
+	require.Equal(t, ErrCompound, us.Take(now, unix, []byte{0x80, 199, 0, 0}))
 	require.EqualValues(t, 1, us.Stats().Malformed)
 	var r Report
 	require.NoError(t, r.Parse(report))

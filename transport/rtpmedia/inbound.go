@@ -37,25 +37,22 @@ type InboundConfig struct {
 	// NoiseType of comfort noise; 0 means the static type, 13.
 	NoiseType uint8
 	Jitter    JitterConfig
+	// Scratch may be shared with other streams; nil is one of its own.
+	Scratch *Scratch
 	// Bare leaves silence where audio was lost. It is for comparisons.
 	Bare bool
 }
 
 // Inbound is one received stream: packets in, 20 ms frames out. Its decoder,
-// buffer and concealment are its own; about 35 kB in all, and what the decoder
-// needs.
+// buffer and concealment are its own; about 20 kB in all, what the decoder
+// needs, and the packets that wait.
 type Inbound struct {
 	cfg       InboundConfig
-	jitter    *Jitter
-	reception *Reception
-	tones     Tones
 	decoder   codec.Decoder
 	resampler *resample.Resampler // nil at 16 kHz
-	conceal   *Concealer
-	stretch   stretcher
-	hiss      hiss
+	scratch   *Scratch
+	most      int // samples of the scratch that are used at once
 
-	raw     []int16 // decoded, at the codec's rate
 	fifo    []int16 // storage of what is decoded and not yet handed out ...
 	from    int     // ... fifo[from:to]
 	to      int
@@ -64,7 +61,15 @@ type Inbound struct {
 	guessed int   // samples that the decoder made up in a row
 	behind  int64 // samples by which the queue's first lags its timestamp, smoothed
 	made    Frame
+	stretch stretcher
+	grain   grain
+	hiss    hiss
 	n       InboundStats
+
+	reception Reception
+	conceal   Concealer
+	jitter    Jitter
+	tones     Tones
 }
 
 // Frame says what the samples are that Pull returned.
@@ -91,12 +96,15 @@ func NewInbound(cfg InboundConfig) (*Inbound, error) {
 	if cfg.NoiseType == 0 {
 		cfg.NoiseType = typeNoise
 	}
-	in := &Inbound{
-		cfg: cfg, jitter: NewJitter(c.ClockRate, cfg.Jitter), reception: NewReception(c.ClockRate),
-		decoder: c.NewDecoder(), conceal: NewConcealer(c.SampleRate),
-		raw:  make([]int16, 2*c.SampleRate*longestPacket/1000),
-		fifo: make([]int16, fifoSize),
+	if cfg.Scratch == nil {
+		cfg.Scratch = &Scratch{}
 	}
+	in := &Inbound{
+		cfg: cfg, decoder: c.NewDecoder(), scratch: cfg.Scratch, most: 2 * c.SampleRate * longestPacket / 1000,
+		fifo: make([]int16, fifoUsual), grain: newGrain(), reception: Reception{rate: ticker{rate: int64(c.ClockRate)}},
+	}
+	in.jitter.init(c.ClockRate, cfg.Jitter)
+	in.conceal.init(c.SampleRate)
 	if c.SampleRate != pcm.SampleRate {
 		r, err := resample.New(c.SampleRate, pcm.SampleRate)
 		if err != nil {
@@ -107,18 +115,22 @@ func NewInbound(cfg InboundConfig) (*Inbound, error) {
 	return in, nil
 }
 
-// fifoSize holds two of the longest packets, two frames, and what is grown.
-const fifoSize = 2*pcm.SampleRate*longestPacket/1000 + 2*pcm.FrameSamples + periodMax
+const (
+	// fifoSize holds two of the longest packets, two frames, and what is grown.
+	fifoSize = 2*pcm.SampleRate*longestPacket/1000 + 2*pcm.FrameSamples + periodMax
+	// fifoUsual does for packets of 20 ms.
+	fifoUsual = 3*pcm.FrameSamples + 2*periodMax
+)
 
 // Push takes a packet that came at now. If it is the first to tell of a
 // pressed key, it returns that.
 func (in *Inbound) Push(now int64, p *Packet) (key byte, pressed bool) {
 	content := Audio
-	switch p.PayloadType {
-	case in.cfg.PayloadType:
-	case in.cfg.NoiseType:
+	switch t := p.PayloadType; {
+	case t == in.cfg.PayloadType:
+	case t == in.cfg.NoiseType:
 		content = Noise
-	case in.cfg.EventType:
+	case t == in.cfg.EventType && t != 0: // 0 is none, and PCMU's
 		content = NoAudio
 	default:
 		in.n.WrongType++
@@ -150,6 +162,9 @@ func (in *Inbound) Pull(now int64, dst *[pcm.FrameSamples]int16) Frame {
 	in.supply(now)
 	copy(dst[:], in.fifo[in.from:])
 	in.from += pcm.FrameSamples
+	if in.from == in.to {
+		in.from, in.to = 0, 0 // where the cache has it
+	}
 	if in.intact {
 		in.stretch.hear(dst[:])
 	}
@@ -217,7 +232,8 @@ func (in *Inbound) samples(ticks int) int {
 // play decodes a packet. gap samples before it are to be made up.
 func (in *Inbound) play(it Item, gap int) {
 	c := in.cfg.Codec
-	n := in.decoder.Decode(in.raw[gap:], it.Payload)
+	raw := in.scratch.samples(in.most)
+	n := in.decoder.Decode(raw[gap:], it.Payload)
 	if n == 0 {
 		in.n.Undecodable++
 		in.made.Concealed = true
@@ -225,10 +241,11 @@ func (in *Inbound) play(it Item, gap int) {
 		return
 	}
 	in.jitter.Advance(n * c.ClockRate / c.SampleRate)
+	in.grain.add(n * pcm.SampleRate / c.SampleRate)
 	in.lag(it.Offset*pcm.SampleRate/int64(c.ClockRate) + int64(in.have()))
 	in.made.Voice, in.heard, in.intact = true, true, gap == 0
 	in.hiss.on, in.guessed = false, 0
-	x := in.raw[:gap+n]
+	x := raw[:gap+n]
 	if !in.cfg.Bare {
 		if gap > 0 {
 			in.conceal.Bridge(x[:gap], x[gap:])
@@ -242,12 +259,12 @@ func (in *Inbound) play(it Item, gap int) {
 // if that is there: it is taken ahead of its turn, since it may hold a copy, or
 // else the gap is made up from both sides.
 func (in *Inbound) lost(now int64, n int, next []byte) {
-	if next == nil || in.cfg.Bare || !in.heard || n > len(in.raw)/2 {
+	if next == nil || in.cfg.Bare || !in.heard || n > in.most/2 {
 		in.fill(n)
 		return
 	}
 	if d, ok := in.decoder.(codec.FECDecoder); ok {
-		if got := d.DecodeFEC(in.raw[:n], next); got > 0 {
+		if got := d.DecodeFEC(in.scratch.samples(n), next); got > 0 {
 			in.n.Recovered++
 			in.intact, in.guessed = false, 0
 			in.recovered(n, got)
@@ -268,10 +285,10 @@ func (in *Inbound) lost(now int64, n int, next []byte) {
 	}
 }
 
-// recovered puts n samples into the queue whose last ones, in raw, are a copy
+// recovered puts n samples into the queue whose last ones, in scratch, are a copy
 // of what was lost.
 func (in *Inbound) recovered(n, got int) {
-	x := in.raw[:n]
+	x := in.scratch.samples(n)
 	if got < n {
 		copy(x[n-got:], x[:got])
 		in.conceal.Fill(x[:n-got])
@@ -284,9 +301,9 @@ func (in *Inbound) recovered(n, got int) {
 func (in *Inbound) fill(n int) {
 	in.intact = false
 	for n > 0 {
-		part := min(n, len(in.raw))
+		part := min(n, in.most)
 		n -= part
-		in.fillPart(in.raw[:part])
+		in.fillPart(in.scratch.samples(part))
 	}
 }
 
@@ -323,8 +340,12 @@ func (in *Inbound) take(x []int16) {
 // room returns the place of the next n samples of the queue.
 func (in *Inbound) room(n int) []int16 {
 	if in.to+n+periodMax > len(in.fifo) {
-		copy(in.fifo, in.fifo[in.from:in.to])
-		in.from, in.to = 0, in.have()
+		fifo := in.fifo
+		if need := in.have() + n + periodMax; need > len(fifo) && len(fifo) < fifoSize {
+			fifo = make([]int16, min(need+pcm.FrameSamples, fifoSize)) // of longer packets
+		}
+		copy(fifo, in.fifo[in.from:in.to])
+		in.fifo, in.from, in.to = fifo, 0, in.have()
 	}
 	n = min(n, len(in.fifo)-in.to)
 	in.to += n
@@ -352,7 +373,7 @@ func (in *Inbound) Missed() (lost, late int64) {
 func (in *Inbound) Drained() bool { return in.jitter.n.buffered == 0 && in.have() < pcm.FrameSamples }
 
 // Reception is what reports tell of the stream.
-func (in *Inbound) Reception() *Reception { return in.reception }
+func (in *Inbound) Reception() *Reception { return &in.reception }
 
 // Tones are the telephone events of the stream.
 func (in *Inbound) Tones() *Tones { return &in.tones }

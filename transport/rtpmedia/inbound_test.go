@@ -54,6 +54,15 @@ func TestInboundCodecs(t *testing.T) {
 	}
 }
 
+// Where no events were agreed on, PCMU, whose number is 0, is none.
+func TestInboundWithoutEvents(t *testing.T) {
+	in, err := NewInbound(InboundConfig{Codec: l16(t), PayloadType: 96})
+	require.NoError(t, err)
+	_, pressed := in.Push(0, &Packet{PayloadType: 0, SSRC: 1, Payload: []byte{5, 10, 1, 1}})
+	require.False(t, pressed)
+	require.EqualValues(t, 1, in.Stats().WrongType)
+}
+
 // dataset is a decoder that conceals and corrects by itself.
 type dataset struct {
 	conceals, corrects, resets int

@@ -48,11 +48,6 @@ const (
 // Sequence numbers and timestamps are extended to 64 bits, so that nothing
 // wraps. Times are in ticks of the stream's clock.
 type Jitter struct {
-	t     timing
-	ring  [slots]slot // by sequence number
-	free  [][]byte    // payload buffers that no slot holds
-	stray slot        // a packet that may be the first of a restarted sender
-
 	started bool
 	playing bool
 	ssrc    uint32
@@ -70,7 +65,13 @@ type Jitter struct {
 	refRaw uint32
 	refTS  int64
 
-	n counters
+	free  [][]byte // payload buffers that no slot holds
+	stray slot     // a packet that may be the first of a restarted sender
+	n     counters
+
+	// What is large comes last, so that the rest is together.
+	t    timing
+	ring [slots]slot // by sequence number
 }
 
 type slot struct {
@@ -98,6 +99,11 @@ const (
 // Hz.
 func NewJitter(clockRate int, cfg JitterConfig) *Jitter {
 	b := &Jitter{}
+	b.init(clockRate, cfg)
+	return b
+}
+
+func (b *Jitter) init(clockRate int, cfg JitterConfig) {
 	t := &b.t
 	t.rate = ticker{rate: int64(clockRate)}
 	ticks := func(d, zero time.Duration) int64 {
@@ -114,7 +120,6 @@ func NewJitter(clockRate int, cfg JitterConfig) *Jitter {
 		t.late = 0.005
 	}
 	b.last = ticks(20*time.Millisecond, 0)
-	return b
 }
 
 // Push takes a packet that came at now. It keeps nothing of p.

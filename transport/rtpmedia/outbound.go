@@ -23,6 +23,8 @@ type OutboundConfig struct {
 	// whose turns of 20 ms do not come exactly: with half of that, one turn
 	// sends one packet, however late the first was.
 	Slack int64
+	// Scratch may be shared with other streams; nil is one of its own.
+	Scratch *Scratch
 }
 
 // catchUp is how late a tick may be and still be sent on its own time.
@@ -37,8 +39,7 @@ type Outbound struct {
 	encoder   codec.Encoder
 	resampler *resample.Resampler // nil at 16 kHz
 	keys      keyer
-	raw       []int16 // a frame at the codec's rate
-	payload   []byte
+	scratch   *Scratch
 	packet    Packet
 	event     [eventSize]byte
 
@@ -71,8 +72,10 @@ func NewOutbound(cfg OutboundConfig) (*Outbound, error) {
 	}
 	o := &Outbound{
 		cfg: cfg, rate: ticker{rate: int64(c.ClockRate)}, encoder: c.NewEncoder(),
-		raw: make([]int16, c.SampleRate/50+1), payload: make([]byte, maxPayload),
-		ts: cfg.Timestamp, silent: true,
+		scratch: cfg.Scratch, ts: cfg.Timestamp, silent: true,
+	}
+	if o.scratch == nil {
+		o.scratch = &Scratch{}
 	}
 	o.packet = Packet{SSRC: cfg.SSRC, Seq: cfg.Seq}
 	o.keys.step = o.step()
@@ -180,9 +183,11 @@ func (o *Outbound) Next(now int64, dst []byte, frame *[pcm.FrameSamples]int16) (
 func (o *Outbound) encode(frame *[pcm.FrameSamples]int16) []byte {
 	x := frame[:]
 	if o.resampler != nil {
-		x = o.raw[:o.resampler.Process(o.raw, x)]
+		raw := o.scratch.samples(o.cfg.Codec.SampleRate/50 + 1)
+		x = raw[:o.resampler.Process(raw, x)]
 	}
-	return o.payload[:o.encoder.Encode(o.payload, x)]
+	payload := o.scratch.payload[:]
+	return payload[:o.encoder.Encode(payload, x)]
 }
 
 func (o *Outbound) send(dst []byte, ts uint32, payloadType uint8, marker bool, payload []byte) []byte {

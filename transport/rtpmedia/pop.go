@@ -87,7 +87,7 @@ func (b *Jitter) Pop(now int64, want int) Item {
 			if n > 0 {
 				return Item{Kind: Lost, Ticks: int(n), Jump: jump}
 			}
-		case b.owed == 0 && b.refTS-s.ts > b.t.upper+b.last:
+		case b.owed == 0 && at-s.ts-b.t.fastest > b.t.upper+b.last:
 			b.pass(s)
 			b.n.backlog++
 			jump = true

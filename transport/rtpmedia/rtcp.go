@@ -5,8 +5,10 @@ import (
 	"errors"
 )
 
-// ErrCompound: a compound RTCP packet does not begin with a report, or pads
-// another part than its last (RFC 3550, section 6.1 and appendix A.2).
+// ErrCompound: what comes is no RTCP, or a compound that pads another part than
+// its last (RFC 3550, appendix A.2). A compound should begin with a report; but
+// many begin with something else, reduced in size (RFC 5506), whether or not that
+// was agreed on: baresip says BYE so.
 var ErrCompound = errors.New("rtpmedia: not a valid compound of reports")
 
 // Packet types of RTCP (RFC 3550, section 12.1).
@@ -15,6 +17,7 @@ const (
 	typeRR   = 201
 	typeSDES = 202
 	typeBYE  = 203
+	typeXR   = 207 // the highest that is in use (RFC 3611)
 
 	itemCNAME = 1
 
@@ -89,8 +92,11 @@ func (r *Report) Parse(b []byte) error {
 			return ErrShort
 		}
 		part, rest := b[:n], b[n:]
-		if first && part[1] != typeSR && part[1] != typeRR {
+		if first && (part[1] < typeSR || part[1] > typeXR) {
 			return ErrCompound
+		}
+		if first && n >= 8 {
+			r.SSRC = binary.BigEndian.Uint32(part[4:])
 		}
 		if part[0]&0x20 != 0 {
 			pad := int(part[n-1])
@@ -119,7 +125,7 @@ func (r *Report) part(b []byte, first bool) error {
 			return ErrShort
 		}
 		if first {
-			r.SSRC, r.HasSender = binary.BigEndian.Uint32(body), true
+			r.HasSender = true
 			r.Sender = SenderInfo{
 				NTP: binary.BigEndian.Uint64(body[4:]), RTP: binary.BigEndian.Uint32(body[12:]),
 				Packets: binary.BigEndian.Uint32(body[16:]), Octets: binary.BigEndian.Uint32(body[20:]),
@@ -131,9 +137,6 @@ func (r *Report) part(b []byte, first bool) error {
 	case typeRR:
 		if len(body) < 4 {
 			return ErrShort
-		}
-		if first {
-			r.SSRC = binary.BigEndian.Uint32(body)
 		}
 		return r.blocks(body[4:], count)
 	case typeSDES:
@@ -277,7 +280,7 @@ func (k *ReportBlock) RoundTrip(now uint64) (nanos int64, ok bool) {
 
 // ReporterOf returns the SSRC of who sent a compound, without reading it all.
 func ReporterOf(b []byte) (ssrc uint32, ok bool) {
-	if len(b) < 8 || b[0]>>6 != 2 || b[1] != typeSR && b[1] != typeRR {
+	if len(b) < 8 || b[0]>>6 != 2 || b[1] < typeSR || b[1] > typeXR {
 		return 0, false
 	}
 	return binary.BigEndian.Uint32(b[4:]), true

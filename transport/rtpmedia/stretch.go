@@ -139,9 +139,7 @@ func (h *hiss) fill(dst []int16) {
 	}
 }
 
-// samplesOf returns how many samples of 16 kHz last as long as ticks of a
-// clock, ticksOf the converse.
-func samplesOf(ticks, clockRate int) int { return ticks * pcm.SampleRate / clockRate }
+// ticksOf returns how many ticks of a clock last as long as samples of 16 kHz.
 func ticksOf(samples, clockRate int) int {
 	return (samples*clockRate + pcm.SampleRate - 1) / pcm.SampleRate
 }

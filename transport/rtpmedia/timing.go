@@ -18,12 +18,12 @@ type timing struct {
 	start            int64 // the delay before much is known
 	margin           int64 // for whoever plays not being on time
 	late             float64
-	window           [windowSize]int32 // transits, less base
-	n                int               // of them, at most windowSize
-	at               int               // where the next one goes
+	n                int // transits in window, at most windowSize
+	at               int // where the next one goes
 	base             int64
-	due              int   // packets until the next measurement
-	fastest, slowest int64 // the smallest transit of the window, and the one to keep to
+	due              int               // packets until the next measurement
+	fastest, slowest int64             // the smallest transit of the window, and the one to keep to
+	window           [windowSize]int32 // transits, less base
 }
 
 const (

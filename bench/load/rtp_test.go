@@ -1,0 +1,115 @@
+package load
+
+import (
+	"math/rand/v2"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/mixminus/mixminus/codec/g711"
+	"github.com/mixminus/mixminus/codec/resample"
+	"github.com/stretchr/testify/require"
+)
+
+// serveRTP sends back what pick makes of each packet.
+func serveRTP(t *testing.T, pick func(n int, b []byte) [][]byte) string {
+	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	require.NoError(t, err)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		buf, seen := make([]byte, 2048), map[string]int{}
+		for {
+			n, from, err := conn.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			for _, b := range pick(seen[from.String()], append([]byte(nil), buf[:n]...)) {
+				_, _ = conn.WriteTo(b, from)
+			}
+			seen[from.String()]++
+		}
+	}()
+	t.Cleanup(func() { conn.Close(); <-done })
+	return "rtp://" + conn.LocalAddr().String()
+}
+
+func TestRunRTP(t *testing.T) {
+	for _, codec := range []string{"", "?codec=PCMA", "?codec=l16"} {
+		t.Run(codec, func(t *testing.T) {
+			rep := run(t, brief(serveRTP(t, same)+codec))
+			require.Equal(t, 3, rep.Calls.Connected)
+			f := rep.Frames
+			require.InDelta(t, 150, f.Due, 9)
+			require.Equal(t, f.Due, f.Sent)
+			require.Equal(t, f.Due, f.Back)
+			require.Zero(t, f.Lost)
+		})
+	}
+	rep := run(t, brief(serveRTP(t, func(n int, b []byte) [][]byte {
+		if n%10 == 4 {
+			return nil
+		}
+		return [][]byte{b}
+	})))
+	require.InDelta(t, 0.1, float64(rep.Frames.Lost)/float64(rep.Frames.Due), 0.03)
+	require.EqualValues(t, 1, rep.Frames.LongestGap)
+
+	cfg := brief("rtp://127.0.0.1:9?codec=opus")
+	_, err := Run(t.Context(), cfg)
+	require.ErrorContains(t, err, "PCMU, PCMA or L16")
+}
+
+// Tones are found behind G.711 and resampling, wherever the frames of the far
+// end lie, with frames lost and the audio late.
+func TestTones(t *testing.T) {
+	up, err := resample.New(8000, 16000)
+	require.NoError(t, err)
+	down, err := resample.New(16000, 8000)
+	require.NoError(t, err)
+	rnd := rand.New(rand.NewPCG(5, 6))
+	for _, shift := range []int{0, 13, 40, 77, 80, 100, 159} { // samples
+		const frames = 400
+		stream := make([]int16, 0, frames*toneFrame)
+		for seq := range uint32(frames) {
+			s := toneOf(seq)
+			code := make([]byte, toneFrame)
+			g711.EncodeUlaw(code, s[:])
+			g711.DecodeUlaw(s[:], code)
+			wide := make([]int16, 2*toneFrame)
+			wide = wide[:up.Process(wide, s[:])]
+			n := down.Process(s[:], wide)
+			stream = append(stream, s[:n]...)
+		}
+		stream = append(make([]int16, shift), stream...)
+		var r toneReader
+		delay := time.Duration(rnd.IntN(300)) * time.Millisecond
+		heard, behind := 0, -1
+		for i := 0; (i+1)*toneFrame <= len(stream); i++ {
+			if i > 2*toneTries && i%17 < 3 { // lost on the way
+				continue
+			}
+			seq, ok := r.read(stream[i*toneFrame:(i+1)*toneFrame], uint32(i*toneFrame), int64(delay)+int64(i+1)*int64(frameTime), 0)
+			if i < toneTries || i > 2*toneTries && i%17 == 3 { // half of it is of the frame that was lost
+				continue
+			}
+			require.True(t, ok, "shift %d, frame %d", shift, i)
+			heard++
+			if behind < 0 { // it ended in this packet or, resamplers being late, one before
+				behind = i - int(seq)
+				require.Contains(t, []int{0, 1, 2}, behind)
+			}
+			require.Equal(t, behind, i-int(seq), "shift %d, delay %v", shift, delay)
+		}
+		require.Greater(t, heard, 200)
+	}
+	var r toneReader
+	_, ok := r.read(make([]int16, toneFrame), 0, 0, 0)
+	require.False(t, ok, "silence is no tone")
+	noise := make([]int16, toneFrame)
+	for i := range noise {
+		noise[i] = int16(rnd.IntN(20000) - 10000)
+	}
+	_, ok = r.read(noise, 0, 0, 0)
+	require.False(t, ok, "noise is no tone")
+}
