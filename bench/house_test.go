@@ -164,7 +164,7 @@ var cores = []core{
 	{"engine/pcm engine/mix engine/dsp", "", "a leaf of the engine runs on its caller's goroutine and time"},
 	{"transport/rtpmedia", "github.com/pion/rtp", "jitter is replayed from captures: time is an argument"},
 	{"transport/rtpio/sdp.go transport/rtpio/sdpparse.go transport/rtpio/sdpmedia.go transport/rtpio/sdpoffer.go transport/rtpio/sdpwrite.go", "github.com/pion/sdp/v3 net/netip", "an offer is bytes in, an answer bytes out"},
-	{"transport/acsws/wire.go", "", "the wire format is bytes in, values out"},
+	{"transport/acsws/wire.go transport/acsws/frame.go", "", "the wire format is bytes in, values out"},
 	{"session/acs/wire.go session/graph/wire.go", "", "the wire format is bytes in, values out"},
 	{"session/state.go session/phase.go session/roster.go session/event.go", "", "the call machine is step(event, now): deadlines are inputs"},
 	{"session/blob", "", "the blob is a document: bytes in, values out"},
