@@ -86,7 +86,7 @@ func TestRunRung(t *testing.T) {
 		}
 		return [][]byte{text}
 	}))
-	cfg.Emulator, cfg.Speakers, cfg.Warmup = Emulator{addr, rungKey}, 3, time.Second
+	cfg.Emulator, cfg.Speakers, cfg.Warmup, cfg.Grace = Emulator{addr, rungKey}, 3, time.Second, 2*time.Second
 	rep := run(t, cfg)
 	require.Equal(t, CallCounts{Asked: 3, Connected: 3, Errors: map[string]int{}}, rep.Calls)
 	f := rep.Frames
