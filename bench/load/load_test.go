@@ -237,6 +237,8 @@ func TestConfig(t *testing.T) {
 		"speakers": {URL: "ws://h", Speakers: 65},
 		"echo":     {URL: "ws://h", Echo: "some"},
 		"duration": {URL: "ws://h", Duration: time.Millisecond},
+		"nothing":  {URL: "ws://h", Echo: EchoNone, Limits: Limits{P99: 1}},
+		"cpu":      {URL: "ws://h", Limits: Limits{CPU: 1}},
 		"loss":     {URL: "ws://h", Limits: Limits{Loss: &many}},
 		"process":  {URL: "ws://127.0.0.1:1", PIDs: []int{1 << 30}},
 	} {

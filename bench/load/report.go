@@ -133,11 +133,11 @@ type ServerUse struct {
 
 func serverUse(idle, before, after usage, span, frames int64) *ServerUse {
 	cpu := after.cpu - before.cpu
-	return &ServerUse{
-		Cores:       round3(float64(cpu) / float64(max(1, span))),
-		CPUPerFrame: round3(float64(cpu.Microseconds()) / float64(max(1, frames))),
-		RSSIdle:     idle.rss, RSS: after.rss,
+	u := &ServerUse{Cores: round3(float64(cpu) / float64(max(1, span))), RSSIdle: idle.rss, RSS: after.rss}
+	if frames > 0 {
+		u.CPUPerFrame = round3(float64(cpu.Microseconds()) / float64(frames))
 	}
+	return u
 }
 
 // Second is one second of a run.
