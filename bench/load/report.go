@@ -234,8 +234,12 @@ func (c *Config) load() Load {
 	case c.kind == "emulator":
 		channels = "as the bot asked"
 	}
+	address := c.url.Redacted()
+	if c.kind == "emulator" {
+		address = c.url.Scheme + "://" + c.url.Host + "/…" // the path of a webhook is its secret
+	}
 	return Load{
-		URL: c.URL, Kind: c.kind, Calls: c.Calls, Speakers: c.Speakers, Channels: channels, Rate: c.Rate, Echo: c.Echo,
+		URL: address, Kind: c.kind, Calls: c.Calls, Speakers: c.Speakers, Channels: channels, Rate: c.Rate, Echo: c.Echo,
 		Duration: c.Duration.Seconds(), Ramp: c.Ramp.Seconds(), Workers: c.Workers,
 	}
 }

@@ -22,6 +22,7 @@ type runner struct {
 	clip    *clip
 	clock   *clock
 	workers []*worker
+	probes  *tally // how late this process is, where no worker tells; else nil
 
 	// Atomic: the measured span of the run's clock. What is due at end or
 	// later is not sent.
@@ -299,6 +300,9 @@ func (r *runner) second(last *collected) Second {
 		n, _ := w.wrote.take(latency, late)
 		_, m := w.heard.take(latency, late)
 		sent, back = sent+n, back+m
+	}
+	if r.probes != nil {
+		r.probes.take(latency, late)
 	}
 	now := r.clock.now()
 	took := float64(now-last.at) / 1e9

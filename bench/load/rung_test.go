@@ -97,6 +97,7 @@ func TestRunRung(t *testing.T) {
 	require.Equal(t, f.Back, rep.Latency.Count)
 	require.NotZero(t, rep.Setup.Count)
 	require.NotZero(t, rep.Generator.WriteLate.Count)
+	require.NotContains(t, rep.Load.URL, "events", "the path of a webhook is its secret")
 
 	// Nobody answers.
 	hs := httptest.NewServer(http.NotFoundHandler())
