@@ -159,6 +159,8 @@ func (c *Config) check() error {
 		return errConfig("Rate %d Hz: want 16000 or 24000", c.Rate)
 	case c.Echo != EchoAll && c.Echo != EchoNone:
 		return errConfig("Echo %q: want %s or %s", c.Echo, EchoAll, EchoNone)
+	case c.Echo == EchoNone && (c.Limits.Loss != nil || c.Limits.P50+c.Limits.P99+c.Limits.P999 > 0):
+		return errConfig("Limits of latency and loss: Echo %s expects nothing back", c.Echo)
 	case c.Limits.CPU > 0 && len(c.PIDs) == 0:
 		return errConfig("Limits.CPU %g: needs PIDs, the processes of the server", c.Limits.CPU)
 	case c.Workers < 0 || c.Workers > maxWorkers:

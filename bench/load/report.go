@@ -133,11 +133,11 @@ type ServerUse struct {
 
 func serverUse(idle, before, after usage, span, frames int64) *ServerUse {
 	cpu := after.cpu - before.cpu
-	return &ServerUse{
-		Cores:       round3(float64(cpu) / float64(max(1, span))),
-		CPUPerFrame: round3(float64(cpu.Microseconds()) / float64(max(1, frames))),
-		RSSIdle:     idle.rss, RSS: after.rss,
+	u := &ServerUse{Cores: round3(float64(cpu) / float64(max(1, span))), RSSIdle: idle.rss, RSS: after.rss}
+	if frames > 0 {
+		u.CPUPerFrame = round3(float64(cpu.Microseconds()) / float64(frames))
 	}
+	return u
 }
 
 // Second is one second of a run.
@@ -234,8 +234,12 @@ func (c *Config) load() Load {
 	case c.kind == "emulator":
 		channels = "as the bot asked"
 	}
+	address := c.url.Redacted()
+	if c.kind == "emulator" {
+		address = c.url.Scheme + "://" + c.url.Host + "/…" // the path of a webhook is its secret
+	}
 	return Load{
-		URL: c.URL, Kind: c.kind, Calls: c.Calls, Speakers: c.Speakers, Channels: channels, Rate: c.Rate, Echo: c.Echo,
+		URL: address, Kind: c.kind, Calls: c.Calls, Speakers: c.Speakers, Channels: channels, Rate: c.Rate, Echo: c.Echo,
 		Duration: c.Duration.Seconds(), Ramp: c.Ramp.Seconds(), Workers: c.Workers,
 	}
 }

@@ -37,7 +37,9 @@ func serveRTP(t *testing.T, pick func(n int, b []byte) [][]byte) string {
 func TestRunRTP(t *testing.T) {
 	for _, codec := range []string{"", "?codec=PCMA", "?codec=l16"} {
 		t.Run(codec, func(t *testing.T) {
-			rep := run(t, brief(serveRTP(t, same)+codec))
+			cfg := brief(serveRTP(t, same) + codec)
+			cfg.Warmup = time.Second
+			rep := run(t, cfg)
 			require.Equal(t, 3, rep.Calls.Connected)
 			f := rep.Frames
 			require.InDelta(t, 150, f.Due, 9)
@@ -46,17 +48,18 @@ func TestRunRTP(t *testing.T) {
 			require.Zero(t, f.Lost)
 		})
 	}
-	rep := run(t, brief(serveRTP(t, func(n int, b []byte) [][]byte {
+	cfg := brief(serveRTP(t, func(n int, b []byte) [][]byte {
 		if n%10 == 4 {
 			return nil
 		}
 		return [][]byte{b}
-	})))
+	}))
+	cfg.Warmup, cfg.Grace = time.Second, 2*time.Second
+	rep := run(t, cfg)
 	require.InDelta(t, 0.1, float64(rep.Frames.Lost)/float64(rep.Frames.Due), 0.03)
 	require.EqualValues(t, 1, rep.Frames.LongestGap)
 
-	cfg := brief("rtp://127.0.0.1:9?codec=opus")
-	_, err := Run(t.Context(), cfg)
+	_, err := Run(t.Context(), brief("rtp://127.0.0.1:9?codec=opus"))
 	require.ErrorContains(t, err, "PCMU, PCMA or L16")
 }
 

@@ -22,6 +22,7 @@ type runner struct {
 	clip    *clip
 	clock   *clock
 	workers []*worker
+	probes  *tally // how late this process is, where no worker tells; else nil
 
 	// Atomic: the measured span of the run's clock. What is due at end or
 	// later is not sent.
@@ -83,6 +84,11 @@ func (r *runner) run(ctx context.Context) (*Report, error) {
 	var collector sync.WaitGroup
 	collector.Go(func() { r.collect(done) })
 	r.dialAll(ctx)
+	if !r.anyUp() { // there is nothing to measure
+		var cancel func()
+		ctx, cancel = context.WithCancel(ctx)
+		cancel()
+	}
 	_ = wait(ctx, r.cfg.Warmup)
 	begin := r.clock.now()
 	r.begin.Store(begin)
@@ -104,7 +110,7 @@ func (r *runner) run(ctx context.Context) (*Report, error) {
 		w.close()
 	}
 	rep := r.report(begin, end)
-	rep.Interrupted = interrupted
+	rep.Interrupted = interrupted && rep.Calls.Connected > 0
 	rep.Generator.addCPU(own, end-begin, rep.Frames.Sent)
 	if len(r.cfg.PIDs) > 0 && errors.Join(errBefore, errAfter) == nil {
 		handled := rep.Frames.Sent
@@ -119,6 +125,12 @@ func (r *runner) run(ctx context.Context) (*Report, error) {
 	}
 	rep.Verdict = r.cfg.Limits.judge(rep)
 	return rep, nil
+}
+
+func (r *runner) anyUp() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.counts.Connected > 0
 }
 
 // wait waits, and returns why it ended sooner.
@@ -205,11 +217,13 @@ func (r *runner) failed(c *call) {
 // drain waits until all was sent and is back, or grace is over.
 func (r *runner) drain() {
 	limit := r.clock.now() + int64(r.cfg.Grace)
-	for r.clock.now() < limit {
-		if sent, back := r.counted(); (back >= sent || r.cfg.Echo == EchoNone) && r.allDue() {
-			return
+	for last := int64(-1); r.clock.now() < limit; {
+		sent, back := r.counted()
+		if (back >= sent && back == last || r.cfg.Echo == EchoNone) && r.allDue() {
+			return // frames that came twice may stand for some that have not come
 		}
-		time.Sleep(20 * time.Millisecond)
+		last = back
+		time.Sleep(50 * time.Millisecond)
 	}
 }
 
@@ -286,6 +300,9 @@ func (r *runner) second(last *collected) Second {
 		n, _ := w.wrote.take(latency, late)
 		_, m := w.heard.take(latency, late)
 		sent, back = sent+n, back+m
+	}
+	if r.probes != nil {
+		r.probes.take(latency, late)
 	}
 	now := r.clock.now()
 	took := float64(now-last.at) / 1e9

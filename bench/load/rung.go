@@ -23,7 +23,6 @@ const maxRung = 9 * time.Minute
 type rung struct {
 	*runner
 	server *cloud.Server
-	probes *tally // how late this process's timers are, by which calls are paced
 
 	placed []placed // guarded by runner.mu
 }
@@ -39,7 +38,8 @@ func (r *runner) runRung(ctx context.Context) (_ *Report, err error) {
 		return nil, errConfig("ramp, warm-up, duration and grace are %v: want at most %v with the emulator", d, maxRung)
 	}
 	e := r.cfg.Emulator
-	g := &rung{runner: r, probes: newTally(), server: &cloud.Server{
+	r.probes = newTally() // of this process's timers, by which calls are paced
+	g := &rung{runner: r, server: &cloud.Server{
 		Addr: e.Addr, Key: e.Key, EventsURL: r.cfg.URL, Insecure: true, JitterBuffer: -1, Dominant: -1, MaxCalls: r.cfg.Calls, TLS: r.cfg.TLS,
 	}}
 	idle, err := usageOf(r.cfg.PIDs)
@@ -160,7 +160,10 @@ func (g *rung) probe(done <-chan struct{}) {
 		}
 		late := g.clock.now() - at
 		g.probes.mu.Lock()
-		record(g.probes.own, late)
+		if g.measured(at) {
+			record(g.probes.own, late)
+		}
+		record(g.probes.late, late)
 		g.probes.mu.Unlock()
 	}
 }
@@ -168,7 +171,7 @@ func (g *rung) probe(done <-chan struct{}) {
 // report reads the calls' logs.
 func (g *rung) report(begin, end int64) *Report {
 	rep := g.runner.report(begin, end)
-	latency, seconds := newHistogram(), map[int]*hdrhistogram.Histogram{}
+	latency, seconds, sent := newHistogram(), map[int]*hdrhistogram.Histogram{}, map[int]int64{}
 	g.counts.Connected = 0
 	for _, p := range g.placed {
 		log := p.call.Log()
@@ -184,6 +187,9 @@ func (g *rung) report(begin, end int64) *Report {
 		g.counts.Connected++
 		record(g.setup, int64(log.Start.Sub(p.due)))
 		g.read(log, begin, end, &rep.Frames, latency, seconds)
+		for i := range log.Slots {
+			sent[int((int64(log.Start.Sub(g.clock.wall(0)))+int64(i)*int64(frameTime))/int64(time.Second))+1]++
+		}
 	}
 	f := &rep.Frames
 	if f.Unsent = f.Due - f.Sent; g.cfg.Echo != EchoNone {
@@ -195,7 +201,9 @@ func (g *rung) report(begin, end int64) *Report {
 	for i := range rep.Timeline {
 		s := &rep.Timeline[i]
 		s.Measured = int64(s.At*1e9) > begin && int64(s.At*1e9) <= end+int64(time.Second)
-		if h := seconds[int(math.Ceil(s.At))]; h != nil {
+		second := int(math.Round(s.At))
+		s.Sent = sent[second]
+		if h := seconds[second]; h != nil {
 			s.Latency, s.Back = quantilesOf(h), h.TotalCount()
 		}
 	}

@@ -86,7 +86,7 @@ func TestRunRung(t *testing.T) {
 		}
 		return [][]byte{text}
 	}))
-	cfg.Emulator, cfg.Speakers, cfg.Warmup = Emulator{addr, rungKey}, 3, time.Second
+	cfg.Emulator, cfg.Speakers, cfg.Warmup, cfg.Grace = Emulator{addr, rungKey}, 3, time.Second, 2*time.Second
 	rep := run(t, cfg)
 	require.Equal(t, CallCounts{Asked: 3, Connected: 3, Errors: map[string]int{}}, rep.Calls)
 	f := rep.Frames
@@ -97,6 +97,7 @@ func TestRunRung(t *testing.T) {
 	require.Equal(t, f.Back, rep.Latency.Count)
 	require.NotZero(t, rep.Setup.Count)
 	require.NotZero(t, rep.Generator.WriteLate.Count)
+	require.NotContains(t, rep.Load.URL, "events", "the path of a webhook is its secret")
 
 	// Nobody answers.
 	hs := httptest.NewServer(http.NotFoundHandler())

@@ -7,7 +7,8 @@ import (
 )
 
 // Limits that a run must keep. A zero time and a nil loss are no limit. Calls
-// that fail or are lost break the verdict whatever the limits are.
+// that fail or are lost, and a server that sends nothing back, break the
+// verdict whatever the limits are.
 type Limits struct {
 	// P50, P99 and P999 of the latency.
 	P50, P99, P999 time.Duration
@@ -75,6 +76,10 @@ func (l *Limits) judge(r *Report) Verdict {
 	if r.Calls.Dropped > 0 {
 		sure = true
 		v.Breaks = append(v.Breaks, Break{"calls lost", fmt.Sprint(r.Calls.Dropped), "0"})
+	}
+	if r.Load.Echo == EchoAll && r.Frames.Due > 0 && r.Frames.Back == 0 {
+		sure = true // no limit of latency would notice
+		v.Breaks = append(v.Breaks, Break{"frames back", "0", "some"})
 	}
 	if l.Loss != nil && r.Frames.LossPercent() > *l.Loss {
 		v.Breaks = append(v.Breaks, Break{"frames lost", fmt.Sprintf("%.4g %% (%d)", r.Frames.LossPercent(), r.Frames.Lost), fmt.Sprintf("%g %%", *l.Loss)})

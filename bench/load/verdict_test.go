@@ -32,6 +32,7 @@ func TestJudge(t *testing.T) {
 		{"late, and nothing broke", Limits{P99: 11 * time.Millisecond}, func(r *Report) { r.Generator.WriteLate.P99 = 6 }, Pass, ""},
 		{"loss", Limits{Loss: &none}, func(r *Report) { r.Frames.Lost = 1 }, Fail, "frames lost is 1 % (1), limit 0 %"},
 		{"calls failed, and late", Limits{}, func(r *Report) { r.Calls.Connected, r.Generator.WriteLate.P99 = 1, 6 }, Fail, "calls not connected is 1, limit 0"},
+		{"nothing back", Limits{}, func(r *Report) { r.Load.Echo, r.Frames.Back = EchoAll, 0 }, Fail, "frames back is 0, limit some"},
 		{"calls lost", Limits{}, func(r *Report) { r.Calls.Dropped = 1 }, Fail, "calls lost is 1, limit 0"},
 		{"cpu", Limits{CPU: 0.4}, func(*Report) {}, Fail, "CPU is 0.50 cores, limit 0.4"},
 	} {

@@ -209,7 +209,7 @@ func (c *conn) may(n int) bool {
 		return true
 	}
 	if c.credit <= 0 {
-		c.proved = c.media.Stats().Control.RoundTrip > 0
+		c.proved = c.media.Stats().Control.Answers > 0
 		return c.proved
 	}
 	c.credit -= int64(n)

@@ -24,6 +24,8 @@ type ControlStats struct {
 	Foreign int64 `json:"foreign"`
 	// Sent reports of ours.
 	Sent int64 `json:"sent"`
+	// Answers to reports of ours: who gives one hears us.
+	Answers int64 `json:"answers"`
 	// RoundTrip in ns, 0 until it is known. It holds the time that a report
 	// waits at a system that does not tell how long.
 	RoundTrip int64 `json:"round_trip_ns"`
@@ -78,6 +80,7 @@ func (c *Control) Take(now, unix int64, b []byte) error {
 		c.n.PeerJitter = c.out.rate.nanos(int64(k.Jitter))
 		if t, ok := k.RoundTrip(NTP(unix)); ok {
 			c.n.RoundTrip = t
+			c.n.Answers++
 		}
 	}
 	return nil

@@ -73,7 +73,7 @@ function hover(box, svg, width, xs, tell) {
 function lines({ title, note, points, series, format, xLabel, wide, shade }) {
   const width = wide ? 1060 : W;
   const box = card(title, note, series, wide), svg = frameOf(width, `${title}. ${note}`);
-  const max = Math.max(...points.flatMap((p) => series.map((s) => s.of(p) ?? 0)), 1e-6) * 1.08;
+  const max = (Math.max(...points.flatMap((p) => series.map((s) => s.of(p) ?? 0))) || 1) * 1.08;
   const x0 = points[0].x, x1 = Math.max(points.at(-1).x, x0 + 1e-9);
   const x = (v) => LEFT + (width - LEFT - RIGHT) * (points.length > 1 ? (v - x0) / (x1 - x0) : 0.5);
   if (shade) {
@@ -113,12 +113,13 @@ function histogram() {
       if (Math.log(v) > low && Math.log(v) < high) svg.append(el('text', { x: x(v), y: H - 8, 'text-anchor': 'middle' }, ms(v)));
     }
   }
-  let edge = -99;
+  let row = 0, edge = -999;
   for (const [name, v] of [['p50', r.latency_ms.p50], ['p99', r.latency_ms.p99], ['p99.9', r.latency_ms.p999]]) {
     const at = Math.min(width - RIGHT, Math.max(LEFT, x(v)));
     svg.append(el('line', { class: 'mark', x1: at, x2: at, y1: TOP + 6, y2: H - BOTTOM }));
     const end = at > width - 120;
-    svg.append(el('text', { class: 'halo', x: end ? at - 4 : at + 4, y: Math.abs(at - edge) < 70 ? TOP + 22 : TOP + 8, 'text-anchor': end ? 'end' : 'start' }, `${name} ${ms(v)}`));
+    row = at - edge < 180 ? row + 1 : 0;
+    svg.append(el('text', { class: 'halo', x: end ? at - 4 : at + 4, y: TOP + 8 + 14 * row, 'text-anchor': end ? 'end' : 'start' }, `${name} ${ms(v)}`));
     edge = at;
   }
   box.append(svg);
