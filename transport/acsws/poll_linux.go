@@ -2,11 +2,11 @@ package acsws
 
 import (
 	"net"
+	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
-	"time"
 	"unsafe"
 
 	"github.com/mixminus/mixminus/engine"
@@ -36,12 +36,16 @@ type pollers struct {
 // poller is one epoll instance and the goroutine that waits on it.
 type poller struct {
 	epfd, wake int // wake is an eventfd
+	file       *os.File
+	raw        syscall.RawConn // of the epoll instance
 	done       chan struct{}
 	load       atomic.Int64 // connections
 
 	// Owned by the goroutine.
 	events []unix.EpollEvent
 	buf    []byte
+	found  int                // events
+	looks  func(uintptr) bool // look, made once: a closure per wait would be an allocation
 
 	// Guarded by mu.
 	mu     sync.Mutex
@@ -165,10 +169,19 @@ func newPoller() (*poller, error) {
 		unix.Close(epfd)
 		return nil, err
 	}
+	_ = unix.SetNonblock(epfd, true)
+	file := os.NewFile(uintptr(epfd), "epoll")
+	raw, err := file.SyscallConn()
+	if err != nil {
+		file.Close()
+		unix.Close(wake)
+		return nil, err
+	}
 	p := &poller{
-		epfd: epfd, wake: wake, done: make(chan struct{}),
+		file: file, raw: raw, epfd: epfd, wake: wake, done: make(chan struct{}),
 		events: make([]unix.EpollEvent, pollEvents), buf: make([]byte, pollBuffer),
 	}
+	p.looks = p.look
 	go p.run()
 	return p, nil
 }
@@ -217,7 +230,7 @@ func (p *poller) drop(l *polledLink) {
 // run is the goroutine.
 func (p *poller) run() {
 	defer close(p.done)
-	defer unix.Close(p.epfd)
+	defer p.file.Close()
 	defer unix.Close(p.wake)
 	for {
 		n := p.wait()
@@ -241,21 +254,26 @@ func (p *poller) run() {
 	}
 }
 
-// wait returns how many events there are. It tries before it blocks: a thread
-// that blocks gives up its processor, and has to ask for one again.
+// wait returns how many events there are. The epoll instance is in the runtime's
+// poller itself: a thread of ours that blocks would give up its processor each
+// time, and have to ask for one again.
 func (p *poller) wait() int {
-	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epfd), uintptr(unsafe.Pointer(&p.events[0])), pollEvents, 0, 0, 0)
-	if errno == 0 && n > 0 {
-		return int(n)
+	if p.look(uintptr(p.epfd)) {
+		return p.found
 	}
-	for {
-		n, err := unix.EpollWait(p.epfd, p.events, -1)
-		if err == nil {
-			return n
-		}
-		if err != unix.EINTR {
-			time.Sleep(time.Millisecond) // it cannot be
-			return 0
-		}
+	if p.raw.Read(p.looks) != nil { // the runtime has no poller for it
+		n, _ := unix.EpollWait(p.epfd, p.events, -1)
+		return max(n, 0)
 	}
+	return p.found
+}
+
+// look finds out whether there are events now, and how many.
+func (p *poller) look(fd uintptr) bool {
+	p.found = 0
+	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, fd, uintptr(unsafe.Pointer(&p.events[0])), pollEvents, 0, 0, 0)
+	if errno == 0 {
+		p.found = int(n)
+	}
+	return p.found > 0
 }
