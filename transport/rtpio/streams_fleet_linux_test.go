@@ -197,7 +197,7 @@ func (f *fleet) check(b *testing.B) (part float64) {
 		require.Less(b, s.heard, max(rounds, slots)+10, "stream %d", i)
 		if s.decodes {
 			l := s.likeness(b, f.codec)
-			require.Greater(b, l.Share(), 0.4, "stream %d: %v", i, l)
+			require.Greater(b, l.Share(), 0.4, "stream %d: %v; is the machine busy?", i, l)
 		}
 	}
 	require.LessOrEqual(b, gaps, heard/1000)
