@@ -2,6 +2,7 @@ package rtpio
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -22,7 +23,11 @@ func (s *Server) Answer(url string, offer []byte) (answer []byte, err error) {
 		return nil, err
 	}
 	err = s.connect(url, func(p *pair) (terms, peer, error) {
-		a, b, err := answerTo(remote, s.local(p))
+		l := s.local(p)
+		if own, ok := remote.seenFrom(); ok && s.cfg.anywhere {
+			l.addr = netip.AddrPortFrom(own, l.addr.Port())
+		}
+		a, b, err := answerTo(remote, l)
 		answer = b
 		return a.terms(), a.peer(), err
 	})
@@ -30,6 +35,23 @@ func (s *Server) Answer(url string, offer []byte) (answer []byte, err error) {
 		return nil, err
 	}
 	return answer, nil
+}
+
+// seenFrom returns the address of this machine from which packets to the peer's
+// audio leave. Nothing is sent.
+func (r *remoteSDP) seenFrom() (netip.Addr, bool) {
+	for _, s := range r.streams {
+		if s.audio == nil || !s.audio.addr.IsValid() || s.audio.hold {
+			continue
+		}
+		c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(s.audio.addr))
+		if err != nil {
+			continue
+		}
+		defer c.Close()
+		return c.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap(), true
+	}
+	return netip.Addr{}, false
 }
 
 // Offer opens a port for the leg at url and returns what is to be offered (SDP).

@@ -50,7 +50,9 @@ type Config struct {
 	// MinPort and MaxPort bound the ports of legs that have one of their own;
 	// 0 is any.
 	MinPort, MaxPort uint16
-	// Public is the address that SDP tells; zero is Listen's, or 127.0.0.1.
+	// Public is the address that SDP tells; zero is Listen's. If that is any, an
+	// answer tells the one from which the peer is reached, and an offer
+	// 127.0.0.1.
 	Public netip.Addr
 	// Jitter bounds the delay of the legs' jitter buffers.
 	Jitter rtpmedia.JitterConfig
@@ -71,7 +73,8 @@ type Config struct {
 	OnEnd  func(url string, err error)
 	Logger *slog.Logger
 
-	listen listenFunc // of all sockets; tests choose
+	listen   listenFunc // of all sockets; tests choose
+	anywhere bool       // it listens on all addresses, and none is told
 }
 
 type listenFunc = func(addr netip.AddrPort, recvBuffer, sendBuffer int) (*socket, error)
@@ -166,6 +169,7 @@ func (c *Config) complete() error {
 		c.listen = listenUDP
 	}
 	c.Public = c.Public.Unmap()
+	c.anywhere = !c.Public.IsValid() && c.Listen.IsValid() && c.Listen.Addr().IsUnspecified()
 	if !c.Public.IsValid() {
 		c.Public = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 		if a := c.Listen.Addr(); a.IsValid() && !a.IsUnspecified() {
