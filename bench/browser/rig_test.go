@@ -1,6 +1,6 @@
 // Package browser drives the page by which people join emulated calls, in
 // headless Chromium, by clicks and keys alone, against the program that serves
-// it. It is a module of its own because it needs a browser's client, which the
+// it; and it has Chromium call "mixminus serve" over WebRTC. It is a module of its own because it needs a browser's client, which the
 // product does not.
 package browser
 
@@ -47,21 +47,34 @@ var build = sync.OnceValues(func() (string, error) {
 	return binary, nil
 })
 
-// talk is a running "mixminus demo --browser".
-type talk struct {
+// program is the product as a process that records.
+type program struct {
 	t          *testing.T
 	cmd        *exec.Cmd
 	stderr     bytes.Buffer
 	recordings string
-	ready      struct{ Page, Bot, Meeting, Control, Admin string }
+}
+
+// talk is a running "mixminus demo --browser".
+type talk struct {
+	program
+	ready struct{ Page, Bot, Meeting, Control, Admin string }
 }
 
 func startTalk(t *testing.T, bot string) *talk {
+	x := &talk{program: program{t: t, recordings: t.TempDir()}}
+	x.start(&x.ready, "demo", "--browser", "--bot", bot, "--admin", "127.0.0.1:0", "--out", x.recordings)
+	return x
+}
+
+// start runs it and reads the line of JSON that says that it is ready.
+func (x *program) start(ready any, args ...string) {
+	t := x.t
+	t.Helper()
 	browserPath(t) // skips before anything is started
 	binary, err := build()
 	require.NoError(t, err)
-	x := &talk{t: t, recordings: t.TempDir()}
-	x.cmd = exec.Command(binary, "demo", "--browser", "--json", "--bot", bot, "--admin", "127.0.0.1:0", "--out", x.recordings)
+	x.cmd = exec.Command(binary, append(args, "--json")...)
 	x.cmd.Stderr = &x.stderr
 	out, err := x.cmd.StdoutPipe()
 	require.NoError(t, err)
@@ -77,12 +90,11 @@ func startTalk(t *testing.T, bot string) *talk {
 	})
 	line, err := bufio.NewReader(out).ReadBytes('\n')
 	require.NoError(t, err, &x.stderr)
-	require.NoError(t, json.Unmarshal(line, &x.ready))
-	return x
+	require.NoError(t, json.Unmarshal(line, ready))
 }
 
 // end is Ctrl-C, which completes the recordings.
-func (x *talk) end() {
+func (x *program) end() {
 	x.t.Helper()
 	require.NoError(x.t, x.cmd.Process.Signal(os.Interrupt))
 	done := make(chan error, 1)
@@ -155,7 +167,7 @@ func (l live) tones() (tones string) {
 }
 
 // eventually waits for what does not happen in the page.
-func (x *talk) eventually(what string, is func() bool) {
+func (x *program) eventually(what string, is func() bool) {
 	x.t.Helper()
 	deadline := time.Now().Add(patience)
 	for !is() {
@@ -167,8 +179,8 @@ func (x *talk) eventually(what string, is func() bool) {
 }
 
 // recording returns the samples of one recorded file, of the one call that has
-// any, once the demo has ended.
-func (x *talk) recording(name string) []int16 {
+// any, once the program has ended.
+func (x *program) recording(name string) []int16 {
 	x.t.Helper()
 	files, err := filepath.Glob(filepath.Join(x.recordings, "*", name))
 	require.NoError(x.t, err)
