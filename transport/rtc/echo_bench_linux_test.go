@@ -147,13 +147,12 @@ func benchLegs(b *testing.B, name string) {
 	}
 	pion, legs := crowds[0], crowds[2]
 	alone := startEcho(b, "codec", name)
-	var sum int64
+	var sum, cost, memory int64
 	for range *rounds {
 		for _, c := range crowds {
 			c.measure(b)
 		}
-		var cost int64
-		alone.ask(b, "codec", &cost)
+		alone.ask(b, "codec", &cost, &memory)
 		sum += cost
 	}
 	codec := float64(sum) / float64(*rounds) / 1e3
@@ -163,6 +162,7 @@ func benchLegs(b *testing.B, name string) {
 	}
 	b.ReportMetric(0, "ns/op") // it is real time
 	b.ReportMetric(50*codec, "codec-cpu-µs/leg-s")
+	b.ReportMetric(float64(memory), "codec-B/session")
 	b.ReportMetric(legs.perPacket()/pion.perPacket(), "x-pion")
 	b.ReportMetric(legs.perPacket()/(pion.perPacket()+codec), "x-pion+codec")
 	b.ReportMetric(float64(legs.memory-pion.memory), "B-above-pion")

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/mixminus/mixminus/bench/signal"
 	"github.com/mixminus/mixminus/codec"
@@ -127,7 +128,7 @@ func newLegEcho(string) http.Handler {
 				lost, concealed = lost+x.Lost+x.Late, concealed+x.Concealed
 			}
 		}
-		return fmt.Sprint(lost, concealed)
+		return words(lost, concealed)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ep := must(s.Open(must(e.NewLeg(echo)), both))
@@ -163,13 +164,7 @@ var echoAnswers = map[string]func(about string) string{
 	// cpu is the time that it has used.
 	"cpu": func(string) string { return fmt.Sprint(usedCPU()) },
 	// memory is the bytes in use, heap and stacks, and how many goroutines.
-	"memory": func(string) string {
-		runtime.GC()
-		runtime.GC() // what pools held
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return fmt.Sprint(m.HeapAlloc+m.StackInuse, runtime.NumGoroutine())
-	},
+	"memory": func(string) string { return words(inUse()) },
 	// profile writes one of the CPU to the file that is named, until asked with
 	// none; heap writes one of the memory.
 	"profile": func(file string) string {
@@ -185,7 +180,17 @@ var echoAnswers = map[string]func(about string) string{
 		return fmt.Sprint(pprof.Lookup("heap").WriteTo(f, 0))
 	},
 	"missed": func(string) string { return "0 0" },
-	"codec":  func(string) string { return fmt.Sprint(codecCost()) },
+	"codec":  func(string) string { return words(codecCost()) },
+}
+
+func words(a, b int64) string { return fmt.Sprint(a, b) }
+
+func inUse() (memory, goroutines int64) {
+	runtime.GC()
+	runtime.GC() // what pools held
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc + m.StackInuse), int64(runtime.NumGoroutine())
 }
 
 func usedCPU() int64 {
@@ -194,29 +199,35 @@ func usedCPU() int64 {
 	return u.Utime.Nano() + u.Stime.Nano()
 }
 
-// codecCost is the CPU time that it takes to decode a frame and encode it again,
-// as so many sessions do in turn.
-func codecCost() int64 {
+// codecCost is the CPU time, in ns, that it takes to decode a frame and encode it
+// again, as so many sessions do every 20 ms, and the memory of one of them.
+func codecCost() (cpu, memory int64) {
 	c := codecOf(named)
 	speech := coded(named)
+	before, _ := inUse()
 	decoders, encoders := make([]codec.Decoder, *sessions), make([]codec.Encoder, *sessions)
+	samples, b := make([]int16, 2*c.SampleRate), make([]byte, 4000)
+	frame := 0
+	turn := func() {
+		for i := range decoders {
+			n := decoders[i].Decode(samples, speech[(frame+7*i)%len(speech)])
+			encoders[i].Encode(b, samples[:n])
+		}
+		frame++
+	}
 	for i := range decoders {
 		decoders[i], encoders[i] = c.NewDecoder(), c.NewEncoder()
 	}
-	samples, b := make([]int16, 2*c.SampleRate), make([]byte, 4000)
-	turn := func(frames int) {
-		for k := range frames {
-			for i := range decoders {
-				n := decoders[i].Decode(samples, speech[(k+7*i)%len(speech)])
-				encoders[i].Encode(b, samples[:n])
-			}
-		}
+	turn()
+	after, _ := inUse()
+	const frames = 100
+	used, at := usedCPU(), time.Now()
+	for range frames {
+		turn()
+		at = at.Add(20 * time.Millisecond)
+		time.Sleep(time.Until(at))
 	}
-	const frames = 60
-	turn(10)
-	before := usedCPU()
-	turn(frames)
-	return (usedCPU() - before) / int64(frames**sessions)
+	return (usedCPU() - used) / int64(frames**sessions), (after - before) / int64(*sessions)
 }
 
 func codecOf(name string) codec.Codec {
@@ -245,6 +256,9 @@ type echoProcess struct {
 
 func startEcho(b *testing.B, way, codec string) *echoProcess {
 	cmd := exec.Command(os.Args[0], "-test.run=^TestEchoProcess$", fmt.Sprint("-sessions=", *sessions))
+	if *profiles != "" {
+		cmd.Args = append(cmd.Args, "-test.memprofilerate=1024")
+	}
 	cmd.Env = append(os.Environ(), echoEnv+"="+way+" "+codec)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
