@@ -44,8 +44,8 @@ type InboundConfig struct {
 }
 
 // Inbound is one received stream: packets in, 20 ms frames out. Its decoder,
-// buffer and concealment are its own; about 20 kB in all, what the decoder
-// needs, and the packets that wait.
+// which is made with the first packet that is played, buffer and concealment are
+// its own; about 20 kB in all, what the decoder needs, and the packets that wait.
 type Inbound struct {
 	cfg       InboundConfig
 	decoder   codec.Decoder       // nil until audio came
