@@ -22,6 +22,9 @@ type queue struct {
 	written atomic.Uint32 // passes the slots below it to the reader
 	read    atomic.Uint32 // passes them back
 	dropped atomic.Int64
+
+	// Owned by the writer.
+	reused uint32 // the memory of slots below it went to later ones
 }
 
 type packet struct {
@@ -29,14 +32,21 @@ type packet struct {
 	data    []byte // grows to what the stream sends
 }
 
-// put copies a packet; one that finds no room is dropped and counted.
+// put copies a packet; one that finds no room is dropped and counted. It takes the
+// memory of one that was read, so that there is as much as ever waited at once:
+// two or three packets, of the 64.
 func (q *queue) put(arrival int64, b []byte) {
-	w := q.written.Load()
-	if w-q.read.Load() == queued {
+	w, r := q.written.Load(), q.read.Load()
+	if w-r == queued {
 		q.dropped.Add(1)
 		return
 	}
 	s := &q.slots[w%queued]
+	if q.reused != r {
+		old := &q.slots[q.reused%queued]
+		s.data, old.data = old.data, s.data
+		q.reused++
+	}
 	s.arrival, s.data = arrival, append(s.data[:0], b...)
 	q.written.Store(w + 1)
 }

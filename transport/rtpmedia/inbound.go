@@ -44,11 +44,11 @@ type InboundConfig struct {
 }
 
 // Inbound is one received stream: packets in, 20 ms frames out. Its decoder,
-// buffer and concealment are its own; about 20 kB in all, what the decoder
-// needs, and the packets that wait.
+// which is made with the first packet that is played, buffer and concealment are
+// its own; about 20 kB in all, what the decoder needs, and the packets that wait.
 type Inbound struct {
 	cfg       InboundConfig
-	decoder   codec.Decoder
+	decoder   codec.Decoder       // nil until audio came
 	resampler *resample.Resampler // nil at 16 kHz
 	scratch   *Scratch
 	most      int // samples of the scratch that are used at once
@@ -100,7 +100,7 @@ func NewInbound(cfg InboundConfig) (*Inbound, error) {
 		cfg.Scratch = &Scratch{}
 	}
 	in := &Inbound{
-		cfg: cfg, decoder: c.NewDecoder(), scratch: cfg.Scratch, most: 2 * c.SampleRate * longestPacket / 1000,
+		cfg: cfg, scratch: cfg.Scratch, most: 2 * c.SampleRate * longestPacket / 1000,
 		fifo: make([]int16, fifoUsual), grain: newGrain(), reception: Reception{rate: ticker{rate: int64(c.ClockRate)}},
 	}
 	in.jitter.init(c.ClockRate, cfg.Jitter)
@@ -233,6 +233,9 @@ func (in *Inbound) samples(ticks int) int {
 func (in *Inbound) play(it Item, gap int) {
 	c := in.cfg.Codec
 	raw := in.scratch.samples(in.most)
+	if in.decoder == nil {
+		in.decoder = c.NewDecoder()
+	}
 	n := in.decoder.Decode(raw[gap:], it.Payload)
 	if n == 0 {
 		in.n.Undecodable++

@@ -32,11 +32,12 @@ const catchUp = 3 * frameNanos
 
 // Outbound is one sent stream: 20 ms frames in, packets out, one for each 20
 // ms of an absolute schedule. Frames wait at the caller's, who has the queue:
-// however many there are, they leave one at a time.
+// however many there are, they leave one at a time. Its encoder is made with the
+// first of them: one of opus is larger than all the rest.
 type Outbound struct {
 	cfg       OutboundConfig
 	rate      ticker
-	encoder   codec.Encoder
+	encoder   codec.Encoder       // nil until something is said
 	resampler *resample.Resampler // nil at 16 kHz
 	keys      keyer
 	scratch   *Scratch
@@ -71,7 +72,7 @@ func NewOutbound(cfg OutboundConfig) (*Outbound, error) {
 		return nil, fmt.Errorf("rtpmedia: codec %q with a clock of %d Hz as payload type %d cannot be sent", c.Name, c.ClockRate, cfg.PayloadType)
 	}
 	o := &Outbound{
-		cfg: cfg, rate: ticker{rate: int64(c.ClockRate)}, encoder: c.NewEncoder(),
+		cfg: cfg, rate: ticker{rate: int64(c.ClockRate)},
 		scratch: cfg.Scratch, ts: cfg.Timestamp, silent: true,
 	}
 	if o.scratch == nil {
@@ -182,6 +183,9 @@ func (o *Outbound) Next(now int64, dst []byte, frame *[pcm.FrameSamples]int16) (
 
 func (o *Outbound) encode(frame *[pcm.FrameSamples]int16) []byte {
 	x := frame[:]
+	if o.encoder == nil {
+		o.encoder = o.cfg.Codec.NewEncoder()
+	}
 	if o.resampler != nil {
 		raw := o.scratch.samples(o.cfg.Codec.SampleRate/50 + 1)
 		x = raw[:o.resampler.Process(raw, x)]
