@@ -73,3 +73,27 @@ func TestBeatOfClosedEngine(t *testing.T) {
 	require.EqualValues(t, 1, closed.Load())
 	require.Equal(t, n, turns.Load())
 }
+
+// Beats fill one pacer after the other, whatever legs are made between, then all
+// alike, and share phases.
+func TestBeatsAreSpread(t *testing.T) {
+	e := New(Config{})
+	defer e.Close()
+	e.pacers = append(e.pacers, newPacer())
+	n := len(e.pacers)
+	begin := func(many int) {
+		for range many {
+			_, err := e.NewLeg(LegConfig{})
+			require.NoError(t, err)
+			require.NoError(t, e.NewBeat(nil, func(int64) {}, func() {}).Start())
+		}
+	}
+	begin(enough + 1)
+	require.Equal(t, int64(enough), e.pacers[0].beatsNow())
+	require.Equal(t, int64(1), e.pacers[1].beatsNow())
+	require.Equal(t, int64(together), e.pacers[0].beating[0].Load())
+	begin(n*enough + 2*n - enough - 1)
+	for _, p := range e.pacers {
+		require.Equal(t, int64(enough+2), p.beatsNow())
+	}
+}

@@ -27,7 +27,8 @@ type pacer struct {
 	mu      sync.Mutex
 	started bool
 	closed  bool
-	next    int // phase of the next source or beat
+	next    int // phase of the next source
+	begun   int // beats begun so far
 	sources [phases][]*Source
 	beats   [phases][]*Beat
 }
