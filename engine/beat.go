@@ -47,9 +47,19 @@ func (e *Engine) NewBeat(near *Beat, turn func(at int64), closed func()) *Beat {
 	return least.newBeat(turn, closed)
 }
 
+// Anchors returns a beat for each goroutine that there is, for others to be near
+// to: for who spreads work by itself. They are not to be started.
+func (e *Engine) Anchors() []*Beat {
+	all := make([]*Beat, len(e.pacers))
+	for i, p := range e.pacers {
+		all[i] = p.newBeat(nil, nil)
+	}
+	return all
+}
+
 // enough beats for one pacer, before another begins: each of them is a thread,
 // whose waking up costs more than the turns of a few.
-const enough = 64
+const enough = 32
 
 func (p *pacer) beatsNow() (n int64) {
 	for i := range p.beating {

@@ -97,3 +97,14 @@ func TestBeatsAreSpread(t *testing.T) {
 		require.Equal(t, int64(enough+2), p.beatsNow())
 	}
 }
+
+// TestAnchors: who is near to one of them is on its goroutine.
+func TestAnchors(t *testing.T) {
+	e := New(Config{})
+	defer e.Close()
+	all := e.Anchors()
+	require.Len(t, all, len(e.pacers))
+	for i, a := range all {
+		require.Same(t, e.pacers[i], e.NewBeat(a, func(int64) {}, func() {}).pacer)
+	}
+}

@@ -59,9 +59,9 @@ type group struct {
 	conns []*conn
 }
 
-func newLoop(s *Server) *loop {
+func newLoop(s *Server, anchor *engine.Beat) *loop {
 	return &loop{
-		server: s, anchor: s.cfg.Engine.NewBeat(nil, nil, nil),
+		server: s, anchor: anchor,
 		rx: newInBatch(batchSize, packetSize), rx1: newInBatch(8, packetSize), tx: newOutBatch(batchSize, packetSize),
 		wire: make([]byte, 0, packetSize), gone: make(chan struct{}),
 	}

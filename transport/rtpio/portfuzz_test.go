@@ -64,7 +64,7 @@ func newDesk(t testing.TB) *desk {
 	}
 	require.NoError(t, cfg.complete())
 	d.s = &Server{cfg: cfg, log: cfg.Logger, endpoints: map[string]*endpoint{}}
-	l := newLoop(d.s)
+	l := newLoop(d.s, d.s.cfg.Engine.Anchors()[0])
 	d.s.loops = []*loop{l}
 	d.port = &port{
 		loop: l, sources: map[netip.AddrPort]*source{}, streams: map[uint32]*conn{}, watching: make(chan struct{}, 1),

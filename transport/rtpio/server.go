@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -115,8 +114,8 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{cfg: cfg, log: cfg.Logger, endpoints: make(map[string]*endpoint), name: rand.Text()[:16]}
-	for range runtime.GOMAXPROCS(0) {
-		s.loops = append(s.loops, newLoop(s))
+	for _, anchor := range cfg.Engine.Anchors() {
+		s.loops = append(s.loops, newLoop(s, anchor))
 	}
 	s.sessions.Store(uint64(time.Now().Unix()) << 16)
 	s.told.start()
