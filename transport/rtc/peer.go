@@ -147,6 +147,7 @@ func (p *peer) follow() {
 		p.late() // if it is the handshake that failed
 		p.end(ErrLost)
 	case webrtc.PeerConnectionStateClosed:
+		p.late() // as above: Pion may have gone on from there
 		p.end(nil)
 	}
 }
