@@ -149,6 +149,26 @@ func ByPayloadType(pt int) (Codec, bool) {
 	return Codec{}, false
 }
 
+// expectedLoss in percent, for which opus makes its copies good enough.
+const expectedLoss = 10
+
+// Agreed returns the codec with what its receiver said that it takes of opus:
+// copies of the packet before (FEC), and nothing in place of silence (DTX).
+// Other codecs have neither.
+func (c Codec) Agreed(fec, dtx bool) Codec {
+	if c.Name != "opus" || !fec && !dtx {
+		return c
+	}
+	c.NewEncoder = func() Encoder {
+		e, err := opus.NewEncoder(opus.EncoderConfig{FEC: fec, DTX: dtx, Loss: expectedLoss})
+		if err != nil {
+			panic(err) // these are valid
+		}
+		return e
+	}
+	return c
+}
+
 // newOpus makes an encoder of the defaults: FEC and DTX are for those who have
 // agreed on them, by opus.NewEncoder.
 func newOpus() Encoder {

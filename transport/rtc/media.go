@@ -13,7 +13,7 @@ import (
 // run attaches the leg, which no other session has, and starts the turns.
 func (p *peer) run() error {
 	m, err := rtpleg.New(rtpleg.Config{
-		Leg: p.ep.leg, Speaker: p.ep.speaker(), Codec: p.offer.carried(),
+		Leg: p.ep.leg, Speaker: p.ep.speaker(), Codec: p.offer.codec.Agreed(p.offer.fec, p.offer.dtx),
 		Receive: p.offer.types, Send: p.offer.types,
 		Mute: p.out == nil, Deaf: !p.offer.recv,
 		Jitter: p.server.cfg.Jitter, CNAME: "mixminus", SSRC: p.ssrc,

@@ -6,8 +6,6 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/mixminus/mixminus/codec"
-	"github.com/mixminus/mixminus/codec/opus"
 	"github.com/pion/ice/v4"
 	"github.com/pion/interceptor"
 	"github.com/pion/transport/v4/packetio"
@@ -103,23 +101,6 @@ func (t *terms) parameters() []webrtc.RTPCodecParameters {
 		})
 	}
 	return list
-}
-
-// carried is the codec, with what the peer takes of opus.
-func (t *terms) carried() codec.Codec {
-	c := t.codec
-	if c.Name != "opus" || !t.fec && !t.dtx {
-		return c
-	}
-	c.NewEncoder = func() codec.Encoder {
-		const expectedLoss = 10 // percent
-		e, err := opus.NewEncoder(opus.EncoderConfig{FEC: t.fec, DTX: t.dtx, Loss: expectedLoss})
-		if err != nil {
-			panic(err) // these are valid
-		}
-		return e
-	}
-	return c
 }
 
 // buffer gives Pion what it buffers a source's packets in. A peer that has ever

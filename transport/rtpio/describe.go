@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/mixminus/mixminus/codec"
-	"github.com/mixminus/mixminus/codec/opus"
 	"github.com/mixminus/mixminus/engine"
 	"github.com/mixminus/mixminus/transport"
 	"github.com/mixminus/mixminus/transport/rtpleg"
@@ -174,26 +173,13 @@ func (a *agreed) peer() peer {
 }
 
 func (a *agreed) terms() terms {
-	c := a.codec
-	if c.Name == "opus" && (a.fec || a.dtx) {
-		c.NewEncoder = func() codec.Encoder {
-			e, err := opus.NewEncoder(opus.EncoderConfig{FEC: a.fec, DTX: a.dtx, Loss: expectedLoss})
-			if err != nil {
-				panic(err) // these are valid
-			}
-			return e
-		}
-	}
 	return terms{
-		codec:   c,
+		codec:   a.codec.Agreed(a.fec, a.dtx),
 		receive: rtpleg.Types{Audio: a.payloadType, Event: a.eventType, Noise: a.noiseType},
 		send:    rtpleg.Types{Audio: a.sendType, Event: a.sendEventType, Noise: a.noiseType},
 		mute:    !a.send, deaf: !a.recv, mux: a.mux,
 	}
 }
-
-// expectedLoss in percent, for which opus makes its copies good enough.
-const expectedLoss = 10
 
 // connect opens a pair for the leg at url and starts what agree says.
 func (s *Server) connect(url string, agree func(*pair) (terms, peer, error)) error {
