@@ -190,15 +190,9 @@ func (x *program) recording(name string) []int16 {
 	defer f.Close()
 	r, err := wav.NewReader(f)
 	require.NoError(x.t, err)
-	var all []int16
-	for buf := make([]int16, 16000); ; {
-		n, err := r.Read(buf)
-		all = append(all, buf[:n]...)
-		if err == io.EOF {
-			return all
-		}
-		require.NoError(x.t, err)
-	}
+	all, err := r.ReadAll()
+	require.NoError(x.t, err)
+	return all
 }
 
 // lead is silence before the speech of a microphone: the browser opens its file

@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 
@@ -94,18 +92,7 @@ func readWAV(data []byte) ([]int16, error) {
 	if err != nil {
 		return nil, err
 	}
-	samples := make([]int16, len(data)/2)
-	n := 0
-	for {
-		k, err := r.Read(samples[n:])
-		n += k
-		if errors.Is(err, io.EOF) || k == 0 && err == nil {
-			return samples[:n], nil
-		}
-		if err != nil {
-			return samples[:n], err
-		}
-	}
+	return r.ReadAll()
 }
 
 // frames compares the counts of both sides.

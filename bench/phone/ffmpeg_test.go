@@ -3,7 +3,6 @@ package phone
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -133,14 +132,7 @@ func readWAV(t *testing.T, path string) []int16 {
 	defer f.Close()
 	r, err := wav.NewReader(f)
 	require.NoError(t, err)
-	var all []int16
-	buf := make([]int16, 4096)
-	for {
-		n, err := r.Read(buf)
-		all = append(all, buf[:n]...)
-		if errors.Is(err, io.EOF) {
-			return all
-		}
-		require.NoError(t, err)
-	}
+	all, err := r.ReadAll()
+	require.NoError(t, err)
+	return all
 }

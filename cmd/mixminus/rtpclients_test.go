@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -81,21 +80,15 @@ func sentence(t *testing.T) (said []int16, path string) {
 	return said, path
 }
 
-func samplesOf(t *testing.T, path string) (pcm []int16) {
+func samplesOf(t *testing.T, path string) []int16 {
 	f, err := os.Open(path)
 	require.NoError(t, err)
 	defer f.Close()
 	r, err := wav.NewReader(f)
 	require.NoError(t, err)
-	buf := make([]int16, 4096)
-	for {
-		n, err := r.Read(buf)
-		pcm = append(pcm, buf[:n]...)
-		if errors.Is(err, io.EOF) {
-			return pcm
-		}
-		require.NoError(t, err)
-	}
+	all, err := r.ReadAll()
+	require.NoError(t, err)
+	return all
 }
 
 // postOffer posts an offer, and returns the port that the answer tells and where

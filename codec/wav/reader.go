@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/mixminus/mixminus/codec/l16"
 )
@@ -75,6 +76,23 @@ func (f *Reader) Read(dst []int16) (int, error) {
 // Truncated reports, once Read has returned io.EOF, whether the header had
 // declared more samples than there were.
 func (f *Reader) Truncated() bool { return f.err == io.EOF && f.remaining > 0 }
+
+// ReadAll returns the samples that were not read yet, at no error: for files
+// that are known to fit memory.
+func (f *Reader) ReadAll() (samples []int16, err error) {
+	const chunk = 4096
+	for {
+		samples = slices.Grow(samples, chunk)
+		n, err := f.Read(samples[len(samples):cap(samples)])
+		samples = samples[:len(samples)+n]
+		switch {
+		case err == io.EOF:
+			return samples, nil
+		case err != nil:
+			return samples, err
+		}
+	}
+}
 
 // header parses everything before the first sample.
 type header struct {

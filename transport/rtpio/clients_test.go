@@ -3,7 +3,6 @@ package rtpio_test
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -327,22 +326,16 @@ func writeWAV(t testing.TB, rate int, pcm []int16) (path string) {
 	return path
 }
 
-func readWAV(t testing.TB, path string) (pcm []int16) {
+func readWAV(t testing.TB, path string) []int16 {
 	t.Helper()
 	f, err := os.Open(path)
 	require.NoError(t, err)
 	defer f.Close()
 	r, err := wav.NewReader(f)
 	require.NoError(t, err)
-	buf := make([]int16, 4096)
-	for {
-		n, err := r.Read(buf)
-		pcm = append(pcm, buf[:n]...)
-		if errors.Is(err, io.EOF) {
-			return pcm
-		}
-		require.NoError(t, err)
-	}
+	all, err := r.ReadAll()
+	require.NoError(t, err)
+	return all
 }
 
 // resampled is pcm at another rate, as a leg makes it: later by the filter's
