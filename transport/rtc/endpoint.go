@@ -276,18 +276,11 @@ func (e *endpoint) Stats() transport.Stats {
 	if m == nil {
 		return s
 	}
-	all := m.Stats()
-	s.RTP = all.Summary(m.Codec())
-	s.MessagesIn, s.MessagesOut = all.In.Jitter.Received, all.Out.Packets
-	bad := all.Bad()
+	var bad map[string]int64
 	if p != nil {
-		bad["queue_full"] = p.in.dropped.Load() + p.control.dropped.Load()
-		bad["malformed"] = p.malformed.Load()
+		bad = map[string]int64{"queue_full": p.in.dropped.Load() + p.control.dropped.Load(), "malformed": p.malformed.Load()}
 	}
-	for reason, n := range bad {
-		if n > 0 {
-			s.BadMessages[reason] = n
-		}
-	}
+	m.Describe(&s, bad)
+	s.MessagesIn, s.MessagesOut = s.RTP.Received, s.RTP.Sent
 	return s
 }

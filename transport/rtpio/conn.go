@@ -209,8 +209,7 @@ func (c *conn) may(n int) bool {
 		return true
 	}
 	if c.credit <= 0 {
-		c.proved = c.media.Stats().Control.Answers > 0
-		return c.proved
+		return false
 	}
 	c.credit -= int64(n)
 	return true
@@ -233,6 +232,7 @@ func (c *conn) control(arrival, unix int64, from netip.AddrPort, b []byte, onMed
 	if c.media.TakeControl(arrival, unix, b) && (c.own == nil || c.terms.strict) {
 		c.bye = true // of others, whoever described the session ends it
 	}
+	c.proved = c.proved || c.media.Answered()
 }
 
 // finish ends the leg, for a reason: nil is good order.

@@ -170,15 +170,7 @@ func (e *endpoint) Stats() transport.Stats {
 	if m == nil {
 		return s
 	}
-	all := m.Stats()
-	s.RTP = all.Summary(m.Codec())
+	m.Describe(&s, map[string]int64{"malformed": e.malformed.Load()})
 	s.RTP.Withheld = e.withheld.Load()
-	bad := all.Bad()
-	bad["malformed"] = e.malformed.Load()
-	for reason, n := range bad {
-		if n > 0 {
-			s.BadMessages[reason] = n
-		}
-	}
 	return s
 }

@@ -39,8 +39,28 @@ func (m *Media) Stats() Stats {
 	return m.stats
 }
 
-// Summary tells of the network in the words that all transports share.
-func (s *Stats) Summary(codec string) *transport.RTPStats {
+// Answered reports whether the peer has told how it hears our stream, whose SSRC
+// only its receiver knows. On the beat's goroutine.
+func (m *Media) Answered() bool { return m.control.Stats().Answers > 0 }
+
+// Describe adds to a transport's counters what its media tells: the network, and
+// by reason what was not heard. bad holds the transport's own such counts.
+func (m *Media) Describe(to *transport.Stats, bad map[string]int64) {
+	s := m.Stats()
+	to.RTP = s.summary(m.Codec())
+	if to.BadMessages == nil {
+		to.BadMessages = map[string]int64{}
+	}
+	for _, counts := range []map[string]int64{s.bad(), bad} {
+		for reason, n := range counts {
+			if n > 0 {
+				to.BadMessages[reason] += n
+			}
+		}
+	}
+}
+
+func (s *Stats) summary(codec string) *transport.RTPStats {
 	j, ms := &s.In.Jitter, func(ns int64) float64 { return float64(ns/1000) / 1000 }
 	return &transport.RTPStats{
 		Codec: codec, Received: j.Received, Lost: max(0, j.Missing-j.Found), Late: j.Late, Duplicate: j.Duplicate,
@@ -51,8 +71,7 @@ func (s *Stats) Summary(codec string) *transport.RTPStats {
 	}
 }
 
-// Bad counts by reason what was not heard.
-func (s *Stats) Bad() map[string]int64 {
+func (s *Stats) bad() map[string]int64 {
 	return map[string]int64{
 		"payload_type": s.In.WrongType, "undecodable": s.In.Undecodable, "flooded": s.Flooded,
 		"reports_flooded": s.ReportsFlooded, "malformed_report": s.Control.Malformed,
