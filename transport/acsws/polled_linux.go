@@ -78,7 +78,7 @@ func (l *polledLink) receive() error {
 	if shut {
 		return cmp.Or(why, error(net.ErrClosed))
 	}
-	n, err := readSome(l.fd, l.poller.buf)
+	n, err := tryRead(l.fd, l.poller.buf)
 	switch {
 	case err == unix.EAGAIN:
 		return nil
@@ -179,7 +179,7 @@ func (l *polledLink) write(b []byte) error {
 	n := 0
 	if len(l.spill) == 0 {
 		var err error
-		if n, err = writeSome(l.fd, b); err != nil {
+		if n, err = tryWrite(uintptr(l.fd), b); err != nil {
 			l.err = err
 			return err
 		}
@@ -210,7 +210,7 @@ func (l *polledLink) drain() {
 	if l.gone || l.shut || len(l.spill) == 0 {
 		return
 	}
-	n, err := writeSome(l.fd, l.spill)
+	n, err := tryWrite(uintptr(l.fd), l.spill)
 	if err != nil {
 		l.err = err
 		_ = unix.Shutdown(l.fd, unix.SHUT_RDWR)
@@ -253,32 +253,12 @@ func (l *polledLink) close() {
 	_ = unix.Shutdown(l.fd, unix.SHUT_RDWR)
 }
 
-// readSome and writeSome do not block, so that the runtime need not know of
-// them: the calls are short.
-func readSome(fd int, b []byte) (int, error) {
+// tryRead reads what has come.
+func tryRead(fd int, b []byte) (int, error) {
 	for {
-		n, _, errno := rawRead(fd, b)
-		if errno == unix.EINTR {
-			continue
-		}
-		if errno != 0 {
-			return 0, errno
-		}
-		return n, nil
-	}
-}
-
-func writeSome(fd int, b []byte) (int, error) {
-	for {
-		n, _, errno := rawWrite(fd, b)
-		switch errno {
-		case 0:
-			return n, nil
-		case unix.EINTR:
-		case unix.EAGAIN:
-			return 0, nil
-		default:
-			return 0, errno
+		n, err := unix.Read(fd, b)
+		if err != unix.EINTR {
+			return max(n, 0), err
 		}
 	}
 }
