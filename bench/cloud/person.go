@@ -41,7 +41,8 @@ type person struct {
 	actor  int  // number on the call's stage
 	muted  bool // in a call that has no roster
 	up     bool
-	left   bool
+	left   bool // takes no part any more
+	out    bool // is out of the call's roster too: only now it is told
 	reason string
 	counts RTPLog
 }
@@ -188,7 +189,7 @@ func (p *person) hear(slot int, samples []int16) {
 func (p *person) end(reason string) {
 	p.over.Do(func() {
 		p.mu.Lock()
-		p.left, p.reason = true, reason
+		p.left = true
 		if p.timer != nil {
 			p.timer.Stop()
 		}
@@ -201,6 +202,9 @@ func (p *person) end(reason string) {
 		if c != nil {
 			c.bereave(p)
 		}
+		p.mu.Lock()
+		p.out, p.reason = true, reason
+		p.mu.Unlock()
 	})
 }
 
@@ -262,7 +266,7 @@ func (p *person) view() personView {
 		PID: p.id, RawID: p.rawID, Name: p.name, Reason: p.reason, Muted: p.muted,
 		Received: p.counts.Received, Lost: p.counts.Lost, Late: p.counts.Late, Sent: p.sent.Load(), Dropped: p.dropped.Load(),
 	}
-	c, actor, up, left := p.call, p.actor, p.up, p.left
+	c, actor, up, out := p.call, p.actor, p.up, p.out
 	p.mu.Unlock()
 	if b := p.peer.out.bound.Load(); b != nil {
 		v.Codec = b.codec.Name
@@ -282,7 +286,7 @@ func (p *person) view() personView {
 		}
 	}
 	switch {
-	case left:
+	case out:
 		v.State = "left"
 	case !up:
 		v.State = "connecting"
