@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -245,6 +246,27 @@ func TestClose(t *testing.T) {
 			soon(t, "the client is told", func() bool { return c.pc.ConnectionState() > 3 })
 		})
 	}
+}
+
+// TestEndedWhileAnswered: whatever a session got as far as when it is ended,
+// nothing of it is left.
+func TestEndedWhileAnswered(t *testing.T) {
+	r := newRig(t, nil)
+	_, ep := r.open(echo, both)
+	before := runtime.NumGoroutine()
+	for i := range 300 {
+		o, err := readOffer(browser, defaultCodecs())
+		require.NoError(t, err)
+		p, err := r.newPeer(ep, o)
+		require.NoError(t, err)
+		require.NoError(t, r.enter(p))
+		var all sync.WaitGroup
+		all.Go(func() { _, _ = p.answer(t.Context()) })
+		time.Sleep(time.Duration(i%30) * 20 * time.Microsecond)
+		p.end(errCrowded)
+		all.Wait()
+	}
+	soon(t, "nothing is left", func() bool { return runtime.NumGoroutine() <= before+2 })
 }
 
 // TestFingerprint: whoever has another certificate than the offer says is not

@@ -58,7 +58,7 @@ type peer struct {
 	// Held while the connection's state is looked at and acted on.
 	following sync.Mutex
 
-	// ICE, guarded by ice: Pion's descriptions change under it.
+	// ICE, guarded by ice: Pion's descriptions change under it, and it closes.
 	ice        sync.Mutex
 	etag       string
 	ufrag      string // the peer's
@@ -231,6 +231,9 @@ func (p *peer) end(err error) {
 	p.ep.left(p, why, admitted)
 	go func() {
 		defer p.server.wg.Done()
+		// Pion keeps the ICE agent of an answer that a close overtakes.
+		p.ice.Lock()
+		defer p.ice.Unlock()
 		_ = p.pc.GracefulClose() // it waits for Pion's goroutines
 	}()
 }
