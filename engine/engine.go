@@ -72,7 +72,9 @@ type Engine struct {
 	// Guarded by mu.
 	mu     sync.Mutex
 	legs   map[*Leg]struct{}
-	next   int // pacer of the next leg
+	ending map[*Leg]struct{} // closed, and a connection holds them still
+	past   Totals            // of legs that are over
+	next   int               // pacer of the next leg
 	closed bool
 }
 
@@ -83,6 +85,7 @@ func New(cfg Config) *Engine {
 		log:     cfg.Logger,
 		maxLegs: cfg.MaxLegs,
 		legs:    make(map[*Leg]struct{}),
+		ending:  make(map[*Leg]struct{}),
 		pacers:  make([]*pacer, runtime.GOMAXPROCS(0)),
 	}
 	if e.log == nil {
@@ -112,6 +115,7 @@ func (e *Engine) NewLeg(cfg LegConfig) (*Leg, error) {
 		return nil, err
 	}
 	e.next++
+	e.past.Opened++
 	e.legs[l] = struct{}{}
 	return l, nil
 }
@@ -139,10 +143,4 @@ func (e *Engine) Close() error {
 		p.close()
 	}
 	return nil
-}
-
-func (e *Engine) forget(l *Leg) {
-	e.mu.Lock()
-	delete(e.legs, l)
-	e.mu.Unlock()
 }

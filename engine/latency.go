@@ -4,8 +4,6 @@ import (
 	"math/bits"
 	"sync/atomic"
 	"time"
-
-	"github.com/mixminus/mixminus/engine/pcm"
 )
 
 const (
@@ -13,27 +11,25 @@ const (
 	latBuckets = (36 - subBits) << subBits
 )
 
-// latency is a histogram of how long frames took from the return of the
-// socket read to the app's hands, in ns up to 34 s. Many goroutines record;
-// nobody waits.
+// latency is a histogram of how long frames took, in ns up to 34 s. Many
+// goroutines record; nobody waits.
 type latency struct {
 	buckets [latBuckets]atomic.Uint32
 	max     atomic.Int64
 }
 
-// Latency summarises a leg's latencies.
-type Latency struct {
-	Count         int64
-	P50, P99, Max time.Duration
-}
-
-func (h *latency) record(f *pcm.Frame) {
-	if h == nil || f.Arrival == 0 {
-		return
-	}
-	d := max(Now()-f.Arrival, 0)
+// record takes ns; less than none counts as none.
+func (h *latency) record(d int64) {
+	d = max(d, 0)
 	h.buckets[bucketOf(d)].Add(1)
 	for m := h.max.Load(); d > m && !h.max.CompareAndSwap(m, d); m = h.max.Load() {
+	}
+}
+
+// since records the time since at, unless that is not known.
+func (h *latency) since(at int64) {
+	if h != nil && at != 0 {
+		h.record(Now() - at)
 	}
 }
 
@@ -54,22 +50,86 @@ func upper(b int) int64 {
 	return (int64(b&(1<<subBits-1)|1<<subBits)+1)<<exp - 1
 }
 
-func (h *latency) summary() Latency {
-	var counts [latBuckets]uint32
-	s := Latency{Max: time.Duration(h.max.Load())}
-	for i := range counts {
-		counts[i] = h.buckets[i].Load()
-		s.Count += int64(counts[i])
+// Latency summarises a Histogram. Quantiles are at most 6 % too high.
+type Latency struct {
+	Count               int64
+	P50, P99, P999, Max time.Duration
+}
+
+// Histogram is of durations up to 34 s, in buckets of 6 %, as they were when it
+// was filled. The zero value is empty.
+type Histogram struct {
+	counts [latBuckets]int64
+	count  int64
+	max    int64
+}
+
+// add adds what h has now.
+func (t *Histogram) add(h *latency) {
+	for i := range h.buckets {
+		n := int64(h.buckets[i].Load())
+		t.counts[i] += n
+		t.count += n
 	}
-	quantile := func(q float64) time.Duration {
-		rank, seen := int64(q*float64(s.Count)), int64(0)
-		for i, n := range counts {
-			if seen += int64(n); n > 0 && seen > rank {
-				return min(time.Duration(upper(i)), s.Max)
-			}
+	t.max = max(t.max, h.max.Load())
+}
+
+// Merge adds what another has.
+func (t *Histogram) Merge(o *Histogram) {
+	for i, n := range o.counts {
+		t.counts[i] += n
+	}
+	t.count += o.count
+	t.max = max(t.max, o.max)
+}
+
+// Count returns how many durations there are.
+func (t *Histogram) Count() int64 { return t.count }
+
+// Max returns the longest.
+func (t *Histogram) Max() time.Duration { return time.Duration(t.max) }
+
+// Quantile returns the duration that the part q of all are below, 0 to 1.
+func (t *Histogram) Quantile(q float64) time.Duration {
+	rank, seen := int64(q*float64(t.count)), int64(0)
+	for i, n := range t.counts {
+		if seen += n; n > 0 && seen > rank {
+			return time.Duration(min(upper(i), t.max))
 		}
-		return s.Max
 	}
-	s.P50, s.P99 = quantile(0.50), quantile(0.99)
-	return s
+	return time.Duration(t.max)
+}
+
+// Within returns how many are surely no longer than d: those of the bucket in
+// which d lies are not counted.
+func (t *Histogram) Within(d time.Duration) (n int64) {
+	for i, k := range t.counts {
+		if upper(i) > int64(d) {
+			break
+		}
+		n += k
+	}
+	return n
+}
+
+// Sum returns the sum, each taken for the middle of its bucket: 3 % off at most.
+func (t *Histogram) Sum() time.Duration {
+	sum, below := int64(0), int64(-1)
+	for i, n := range t.counts {
+		most := upper(i)
+		sum += n * ((below + 1 + most) / 2)
+		below = most
+	}
+	return time.Duration(sum)
+}
+
+// Summary returns the quantiles that snapshots show.
+func (t *Histogram) Summary() Latency {
+	return Latency{Count: t.count, P50: t.Quantile(0.50), P99: t.Quantile(0.99), P999: t.Quantile(0.999), Max: t.Max()}
+}
+
+func (h *latency) summary() Latency {
+	var t Histogram
+	t.add(h)
+	return t.Summary()
 }

@@ -72,6 +72,8 @@ type LegConfig struct {
 	// pacer's goroutine or on the one that flushes or closes. It must not
 	// block; it may TryWrite, Flush and Mark.
 	OnMark func(Mark)
+
+	inner bool // of a room: what is said there counts at the members' legs
 }
 
 // DefaultMaxSpeakers of a leg.
@@ -275,12 +277,16 @@ func (l *Leg) Fail(err error) {
 		return
 	}
 	l.ended, l.err = true, err
-	if l.port == nil {
+	spent := l.port == nil
+	if spent {
 		l.endTaps()
 	}
 	l.mu.Unlock()
-	l.engine.forget(l)
+	if spent {
+		defer l.engine.spent(l)
+	}
 	l.source.close()
+	l.engine.forget(l)
 	close(l.done)
 }
 
@@ -319,8 +325,10 @@ type LegStats struct {
 	// DTMF keys heard.
 	DTMF int64 `json:"dtmf"`
 	// Latency from the return of the socket read to a handler or a reader
-	// of a tap.
-	Latency Latency `json:"-"`
+	// of a tap; SendLatency from when a frame could be sent (it was written, and
+	// the peer had room) until the connection had taken it.
+	Latency     Latency `json:"-"`
+	SendLatency Latency `json:"-"`
 }
 
 // Frames returns the frames in and the slots lost of all speakers.
@@ -337,7 +345,7 @@ func (l *Leg) Stats() LegStats {
 	s := LegStats{
 		ID: l.cfg.ID, Channels: l.cfg.Channels, Start: l.Start(),
 		Refused: l.refused.Load(), DTMF: l.dtmf.Load(),
-		Source: l.source.Stats(), Latency: l.lat.summary(),
+		Source: l.source.Stats(), Latency: l.lat.summary(), SendLatency: l.source.lat.summary(),
 	}
 	for _, r := range *l.renders.Load() {
 		s.Renders = append(s.Renders, r.Stats())

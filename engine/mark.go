@@ -29,7 +29,7 @@ func (s *Source) Mark(name string) error {
 	if err := s.marks.add(name, epoch, s.queue.tail.Load()); err != nil {
 		return err
 	}
-	s.run()
+	s.run(Now())
 	return nil
 }
 

@@ -43,7 +43,7 @@ func (m *Mix) Read(ctx context.Context, f *pcm.Frame) error {
 	for {
 		now := Now()
 		if m.asm.Pop(f, now) {
-			m.leg.lat.record(f)
+			m.leg.lat.since(f.Arrival)
 			return nil
 		}
 		if in := m.tap.Peek(); in != nil {

@@ -22,6 +22,7 @@ type pacer struct {
 	// beats, which always are.
 	armed   [phases]atomic.Int64
 	beating [phases]atomic.Int64
+	late    latency // of turns
 
 	// Guarded by mu.
 	mu      sync.Mutex
@@ -151,12 +152,13 @@ func (p *pacer) run() {
 			continue
 		}
 		sleepUntil(at * phaseNanos)
+		p.late.since(at * phaseNanos)
 		turn = at + 1
 		due = p.collect(int(at%phases), due[:0])
 		for i, s := range due {
 			due[i] = nil // a closed source is not to be kept
 			s.tick.Store(true)
-			s.run()
+			s.run(Now())
 			s.fireMarks(Now())
 		}
 		beats = p.collectBeats(int(at%phases), beats[:0])

@@ -69,10 +69,14 @@ func (p *Port) Detach(arrival int64) {
 
 func (l *Leg) detached() {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.port = nil
-	if l.ended {
+	spent := l.ended
+	if spent {
 		l.endTaps()
+	}
+	l.mu.Unlock()
+	if spent {
+		l.engine.spent(l)
 	}
 }
 

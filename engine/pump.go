@@ -26,8 +26,8 @@ type pumpState struct {
 }
 
 // run moves what can be moved to the outlet, on this goroutine or on the one
-// that is at it.
-func (s *Source) run() {
+// that is at it. now is the time.
+func (s *Source) run(now int64) {
 	for {
 		if s.pumping.CompareAndSwap(pumpIdle, pumpRunning) {
 			break
@@ -37,18 +37,18 @@ func (s *Source) run() {
 		}
 	}
 	for {
-		s.move(s.tick.Swap(false))
+		s.move(now, s.tick.Swap(false))
 		if s.pumping.CompareAndSwap(pumpRunning, pumpIdle) {
 			return
 		}
 		s.pumping.Store(pumpRunning)
+		now = Now()
 	}
 }
 
 // move is one run of the pump. tick: a pacer's, at which the rest of a frame
 // that would come too late is padded.
-func (s *Source) move(tick bool) {
-	now := Now()
+func (s *Source) move(now int64, tick bool) {
 	if s.closed.Load() {
 		s.finish(now)
 		return
@@ -81,12 +81,15 @@ func (s *Source) move(tick bool) {
 		if n < pcm.FrameSamples {
 			clear(s.pump.frame.Samples[n:])
 		}
+		ready := s.ready(head + n - 1)
 		if !(*out).SendFrame(&s.pump.frame.Samples) {
 			s.n.stalls.Add(1)
 			break
 		}
 		if n < pcm.FrameSamples {
-			s.n.padded.Add(pcm.FrameSamples - n)
+			s.n.padded.Add(pcm.FrameSamples - n) // it waited for the rest
+		} else {
+			s.lat.since(ready)
 		}
 		head += n
 		s.took(head)
@@ -115,6 +118,12 @@ func (s *Source) due(head, tail, now int64, tick bool) bool {
 	default:
 		return ahead+slotNanos <= int64(RunAhead)
 	}
+}
+
+// ready returns since when the frame whose last sample is at pos may be sent:
+// it was written, there is a connection, and the peer has room for it.
+func (s *Source) ready(pos int64) int64 {
+	return max(s.queue.written(pos), s.since.Load(), s.playEnd.Load()+slotNanos-int64(RunAhead))
 }
 
 func (s *Source) took(head int64) {

@@ -13,7 +13,8 @@ const chunkSamples = pcm.FrameSamples
 
 type chunk struct {
 	samples [chunkSamples]int16
-	next    *chunk // the one below, among those that are spare
+	at      atomic.Int64 // Now, when the last of them was written
+	next    *chunk       // the one below, among those that are spare
 }
 
 // maxSpare chunks are kept: who writes 200 ms at a time allocates nothing.
@@ -50,8 +51,8 @@ func (q *queue) slot(pos int64) *atomic.Pointer[chunk] {
 	return &q.slots[pos/chunkSamples%int64(len(q.slots))]
 }
 
-// append takes as many samples as there is room for.
-func (q *queue) append(samples []int16) int {
+// append takes as many samples as there is room for. They are written at now.
+func (q *queue) append(samples []int16, now int64) int {
 	tail := q.tail.Load()
 	room := q.limit - (tail - q.head.Load())
 	n := 0
@@ -63,6 +64,7 @@ func (q *queue) append(samples []int16) int {
 			s.Store(c)
 		}
 		k := copy(c.samples[tail%chunkSamples:], samples[:min(int64(len(samples)), room)])
+		c.at.Store(now)
 		samples, n = samples[k:], n+k
 		tail, room = tail+int64(k), room-int64(k)
 	}
@@ -77,6 +79,9 @@ func (q *queue) copyOut(dst []int16, pos int64) {
 		dst, pos = dst[k:], pos+int64(k)
 	}
 }
+
+// written returns when the sample at pos was, or one behind it in its chunk.
+func (q *queue) written(pos int64) int64 { return q.slot(pos).Load().at.Load() }
 
 // take removes the samples below pos.
 func (q *queue) take(pos int64) {

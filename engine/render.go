@@ -283,7 +283,7 @@ func (r *Render) emit(f *pcm.Frame, c Chunk, held *Tap) {
 		d.hear(r, f, r.place.pos)
 	}
 	if h := r.handler.Load(); h != nil {
-		l.lat.record(f)
+		l.lat.since(f.Arrival)
 		(*h)(f)
 	}
 	for _, t := range *r.taps.Load() {

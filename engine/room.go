@@ -75,7 +75,7 @@ func (e *Engine) NewRoom(cfg RoomConfig) (*Room, error) {
 		cfg.MaxMembers = DefaultMaxMembers
 	}
 	// Members come and go, and each that ever was is a speaker.
-	leg, err := e.NewLeg(LegConfig{ID: cfg.ID, Channels: Unmixed, MaxSpeakers: 16 * cfg.MaxMembers})
+	leg, err := e.NewLeg(LegConfig{ID: cfg.ID, Channels: Unmixed, MaxSpeakers: 16 * cfg.MaxMembers, inner: true})
 	if err != nil {
 		return nil, err
 	}

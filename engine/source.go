@@ -49,6 +49,8 @@ type Source struct {
 	paced   atomic.Bool // out is a PacedOutlet
 	taps    atomic.Pointer[[]*Tap]
 	playEnd atomic.Int64 // Now at which all that was sent is played
+	since   atomic.Int64 // Now, when out was attached
+	lat     latency      // of frames that left
 	closed  atomic.Bool
 	joined  atomic.Bool // a room writes, and the app may not
 	n       sourceCounters
@@ -108,10 +110,11 @@ func (s *Source) Write(ctx context.Context, samples []int16) (n int, err error) 
 	}
 	defer s.claim.Store(false)
 	for {
-		k := s.queue.append(samples[n:])
+		now := Now()
+		k := s.queue.append(samples[n:], now)
 		n += k
 		if k > 0 {
-			s.run()
+			s.run(now)
 		}
 		switch {
 		case s.closed.Load():
@@ -158,12 +161,13 @@ func (s *Source) TryWrite(samples []int16) (n int, err error) {
 func (s *Source) tryWrite(samples []int16, epoch uint64) (n int, err error) {
 	defer s.claim.Store(false)
 	for n < len(samples) {
-		k := s.queue.append(samples[n:])
+		now := Now()
+		k := s.queue.append(samples[n:], now)
 		if k == 0 {
 			break
 		}
 		n += k
-		s.run()
+		s.run(now)
 	}
 	switch {
 	case s.closed.Load():
@@ -217,7 +221,7 @@ func (s *Source) Flush() {
 	s.epoch.Add(1)
 	s.n.flushes.Add(1)
 	s.wake()
-	s.run()
+	s.run(Now())
 	s.fireMarks(Now())
 }
 
@@ -286,14 +290,15 @@ func (s *Source) attach(out Outlet) {
 	}
 	_, paced := out.(PacedOutlet)
 	s.paced.Store(paced)
+	s.since.Store(Now())
 	s.out.Store(&out)
-	s.run()
+	s.run(Now())
 }
 
 // close ends the source: writers return, marks are cancelled, taps end.
 func (s *Source) close() {
 	s.closed.Store(true)
 	s.wake()
-	s.run()
+	s.run(Now())
 	s.pacer.drop(s)
 }

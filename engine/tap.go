@@ -63,7 +63,7 @@ func (t *Tap) TryRead(f *pcm.Frame) bool {
 	if !t.r.Pop(f) {
 		return false
 	}
-	t.lat.record(f)
+	t.lat.since(f.Arrival)
 	return true
 }
 
