@@ -62,6 +62,7 @@ func belongs(got, want string) bool {
 // it must not be called from one; after 5 s it waits no more.
 func (e *endpoint) Drain() {
 	e.server.forget(e)
+	defer e.server.totals.End(e)
 	e.mu.Lock()
 	e.draining = true
 	c := e.conn

@@ -62,6 +62,8 @@ type Server struct {
 	// Atomic.
 	refused atomic.Int64 // upgrades to no endpoint
 
+	totals transport.Totals
+
 	// Guarded by mu.
 	mu        sync.Mutex
 	endpoints map[string]*endpoint
@@ -125,13 +127,20 @@ func (s *Server) open(leg *engine.Leg, st transport.Stream) (*endpoint, error) {
 	rand.Read(key[:]) // never fails
 	e := &endpoint{server: s, leg: leg, stream: st, token: base64.RawURLEncoding.EncodeToString(key[:])}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
+	closed := s.closed
+	if !closed {
+		s.endpoints[e.token] = e
+	}
+	s.mu.Unlock()
+	if closed {
 		return nil, engine.ErrClosed
 	}
-	s.endpoints[e.token] = e
+	s.totals.Add(e)
 	return e, nil
 }
+
+// Totals sums what happened at all addresses.
+func (s *Server) Totals() *transport.Totals { return &s.totals }
 
 // ServeHTTP serves an upgrade: 401 for a token that is unknown, expired or
 // not verified, 403 for an address that belongs to another call.
@@ -174,6 +183,7 @@ func (s *Server) serveAdHoc(w http.ResponseWriter, r *http.Request) {
 	e.serve(w, r, func() {
 		s.forget(e)
 		leg.Close()
+		s.totals.End(e)
 	})
 }
 

@@ -43,6 +43,11 @@ func TestUnmixedIsExact(t *testing.T) {
 	require.EqualValues(t, 76, r.ep.Stats().MessagesIn)
 	require.Empty(t, r.ep.Stats().BadMessages)
 	require.EqualValues(t, 100, r.leg.Stats().Latency.Count)
+	require.NoError(t, c.Close())
+	r.ep.Drain()
+	sum, open, _ := r.server.Totals().Sum()
+	require.Equal(t, r.ep.Stats(), sum)
+	require.Zero(t, open)
 }
 
 func TestMixedIgnoresSpeakers(t *testing.T) {

@@ -65,6 +65,9 @@ func TestChurn(t *testing.T) {
 	t.Logf("%d peers in %v", n, time.Since(begun))
 	g, h, s := settled(t, goroutines+8)
 	t.Logf("goroutines %d, then %d; heap %d KiB, then %d; sockets %d, then %d", goroutines, g, heap>>10, h>>10, sockets, s)
+	sum, open, _ := r.Totals().Sum()
+	require.Zero(t, open)
+	require.EqualValues(t, 8+n, sum.Connections)
 	require.LessOrEqual(t, g, goroutines+8)
 	require.LessOrEqual(t, s, sockets+4)
 	require.Less(t, h, heap+uint64(n)*4<<10+4<<20) // a peer is some 200 KiB

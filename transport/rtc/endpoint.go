@@ -244,6 +244,7 @@ func (e *endpoint) tell(p *peer, up bool, err error) {
 // be called from a handler.
 func (e *endpoint) Drain() {
 	e.server.forget(e)
+	defer e.server.totals.End(e)
 	e.mu.Lock()
 	e.draining = true
 	p, newest := e.carrying, e.newest

@@ -123,6 +123,8 @@ type Server struct {
 	// Atomic.
 	crowded, refused atomic.Int64
 
+	totals transport.Totals
+
 	wg    sync.WaitGroup // of peers
 	close sync.Once
 
@@ -225,13 +227,20 @@ func (s *Server) Open(leg *engine.Leg, st transport.Stream) (transport.Endpoint,
 	token := newToken()
 	e := &endpoint{server: s, leg: leg, stream: st, url: s.base + "/" + token, path: s.path + "/" + token}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
+	closed := s.closed
+	if !closed {
+		s.endpoints[e.path] = e
+	}
+	s.mu.Unlock()
+	if closed {
 		return nil, engine.ErrClosed
 	}
-	s.endpoints[e.path] = e
+	s.totals.Add(e)
 	return e, nil
 }
+
+// Totals sums what happened at all addresses.
+func (s *Server) Totals() *transport.Totals { return &s.totals }
 
 // Press sends a key ('0' to '9', '*', '#', 'A' to 'D') on the leg at url, held
 // for d, as a telephone event (RFC 4733).

@@ -122,6 +122,7 @@ func (e *endpoint) ended(c *conn, err error) {
 	ours := e.draining || errors.Is(err, errLegClosed) || errors.Is(err, errServerClosed)
 	e.mu.Unlock()
 	e.server.forget(e)
+	e.server.totals.End(e)
 	if errors.Is(err, errServerClosed) {
 		err = nil
 	}
@@ -138,6 +139,7 @@ func (e *endpoint) ended(c *conn, err error) {
 // It must not be called from a handler.
 func (e *endpoint) Drain() {
 	e.server.forget(e)
+	defer e.server.totals.End(e)
 	if o := e.waiting(); o != nil {
 		o.pair.close()
 	}

@@ -76,6 +76,9 @@ func TestManyLegsLeaveNothing(t *testing.T) {
 	wg.Wait()
 	r.legsUp(0)
 	require.Zero(t, r.addresses())
+	sum, known, _ := r.server.Totals().Sum()
+	require.Zero(t, known)
+	require.EqualValues(t, len(phones), sum.Connections)
 	require.Empty(t, r.engine.Legs())
 	r.on(func(p *port) {
 		require.Empty(t, p.streams)

@@ -100,6 +100,8 @@ type Server struct {
 	nextLoop atomic.Uint32
 	sessions atomic.Uint64 // of SDP
 
+	totals transport.Totals
+
 	// Guarded by mu.
 	mu        sync.Mutex
 	endpoints map[string]*endpoint
@@ -228,13 +230,20 @@ func (s *Server) Open(leg *engine.Leg, st transport.Stream) (transport.Endpoint,
 	rand.Read(key[:]) // never fails
 	e := &endpoint{server: s, leg: leg, stream: st, url: scheme + base64.RawURLEncoding.EncodeToString(key[:])}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
+	closed := s.closed
+	if !closed {
+		s.endpoints[e.url] = e
+	}
+	s.mu.Unlock()
+	if closed {
 		return nil, engine.ErrClosed
 	}
-	s.endpoints[e.url] = e
+	s.totals.Add(e)
 	return e, nil
 }
+
+// Totals sums what happened at all addresses.
+func (s *Server) Totals() *transport.Totals { return &s.totals }
 
 // Take lets the sender that rang as stream (transport.Sender.ID) into the leg at
 // url. What it sent since, its last 32 packets of it, is kept. It fails with
