@@ -78,6 +78,7 @@ var rooms = []room{
 	{"session/listen", "session session/guard session/offer session/rest engine transport", "who listens in is found by session's words; what is heard is moved by the engine"},
 	{"session/rtp", "session session/guard session/offer session/rest session/ops transport", "RTP has no cloud behind it: who brings its streams is told in an interface of session/rtp"},
 	{"session/guard", "", "who may drive this host is told by the request, whatever it asks for"},
+	{"session/metrics", "session engine transport " + sinks, "metrics are read off the words of whoever counts, and count nothing"},
 	{"session/api session/dashboard", "session session/guard", "the control API shows snapshots of session"},
 
 	{"bench/signal/...", "codec/... engine/pcm bench/signal/...", "signals and detectors judge the product, so they share nothing with it"},

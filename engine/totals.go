@@ -1,5 +1,7 @@
 package engine
 
+import "time"
+
 // Totals sums the legs of an engine, those that are over included: counters
 // only grow. What rooms do within is not in it, but what their members hear and
 // say is.
@@ -34,6 +36,9 @@ type Totals struct {
 	Latency     Histogram `json:"-"`
 	SendLatency Histogram `json:"-"`
 	PacerLate   Histogram `json:"-"`
+	// The greatest 99th percentiles of one leg, of those that are open.
+	WorstLatency     time.Duration `json:"-"`
+	WorstSendLatency time.Duration `json:"-"`
 }
 
 // Totals returns the sums. It looks at every leg, with no lock that frames take:
@@ -45,6 +50,10 @@ func (e *Engine) Totals() *Totals {
 	t.Legs = len(e.legs)
 	for l := range e.legs {
 		t.add(l)
+		if !l.cfg.inner {
+			t.WorstLatency = max(t.WorstLatency, l.lat.summary().P99)
+			t.WorstSendLatency = max(t.WorstSendLatency, l.source.lat.summary().P99)
+		}
 	}
 	for l := range e.ending {
 		t.add(l)

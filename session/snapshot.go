@@ -48,24 +48,20 @@ type MediaSnapshot struct {
 	FramesIn   int64     `json:"frames_in"`
 	FramesOut  int64     `json:"frames_out"`
 	FramesLost int64     `json:"frames_lost"`
-	// Latency from the return of the socket read to the app's hands.
-	Latency   LatencySnapshot    `json:"latency_ms"`
-	Speakers  []SpeakerSnapshot  `json:"speakers"`
-	Source    engine.SourceStats `json:"source"`
-	Transport transport.Stats    `json:"transport"`
+	// Latency from the return of the socket read to the app's hands, and
+	// SendLatency from when a frame could be sent (it was written, and the peer
+	// had room) until the connection had it.
+	Latency     LatencySnapshot    `json:"latency_ms"`
+	SendLatency LatencySnapshot    `json:"send_latency_ms"`
+	Speakers    []SpeakerSnapshot  `json:"speakers"`
+	Source      engine.SourceStats `json:"source"`
+	Transport   transport.Stats    `json:"transport"`
 }
 
 // SpeakerSnapshot counts one render context and names who speaks in it.
 type SpeakerSnapshot struct {
 	Name string `json:"name,omitempty"`
 	engine.RenderStats
-}
-
-// LatencySnapshot is in milliseconds with a resolution of 1 µs.
-type LatencySnapshot struct {
-	P50 float64 `json:"p50"`
-	P99 float64 `json:"p99"`
-	Max float64 `json:"max"`
 }
 
 // Snapshot returns the call as it is now. It allocates: for tables and APIs.
@@ -110,13 +106,11 @@ func (c *Call) addLeg(m *MediaSnapshot, leg engine.LegStats) {
 	m.Start, m.Source = leg.Start, leg.Source
 	m.FramesIn, m.FramesLost = leg.Frames()
 	m.FramesOut = leg.Source.Frames
-	m.Latency = LatencySnapshot{inMillis(leg.Latency.P50), inMillis(leg.Latency.P99), inMillis(leg.Latency.Max)}
+	m.Latency, m.SendLatency = latencyOf(leg.Latency), latencyOf(leg.SendLatency)
 	for _, r := range leg.Renders {
 		m.Speakers = append(m.Speakers, SpeakerSnapshot{c.Name(r.RawID), r})
 	}
 }
-
-func inMillis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 func errorText(err error) string {
 	if err == nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/mixminus/mixminus/session"
 	"github.com/mixminus/mixminus/session/acs"
 	"github.com/mixminus/mixminus/session/graph"
+	"github.com/mixminus/mixminus/session/metrics"
 	"github.com/mixminus/mixminus/session/oidc"
 	"github.com/mixminus/mixminus/session/rtp"
 )
@@ -45,6 +46,7 @@ type wiredCloud struct {
 	paths     []string       // of its webhook
 	webhook   func(*session.Manager) (http.Handler, error)
 	address   func() string               // where it listens besides; nil: nowhere
+	carried   func() metrics.Transport    // its own media, once there is a webhook; nil: none
 	shut      func(context.Context) error // nil: nothing to end
 }
 

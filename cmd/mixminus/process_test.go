@@ -277,6 +277,25 @@ func TestAdHocLeg(t *testing.T) {
 	require.NoError(t, ws.Close())
 	x := &terminals{t: t, dir: dir}
 	require.Equal(t, "adhoc", x.manifest(record.StateComplete).Call.Cloud)
+	// What the leg did is told after its end, too.
+	resp, err := http.Get(urls["http"] + "/metrics")
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	metrics, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	for _, want := range []string{
+		`mixminus_frames_total{direction="in"} 1`, `mixminus_frames_total{direction="out"} 1`, "mixminus_legs 0",
+		`mixminus_frame_latency_seconds_count{path="socket_to_tap"} 1`, `mixminus_frame_latency_seconds_count{path="source_to_socket"} 1`,
+		`mixminus_messages_total{direction="in",transport="acs"} 2`, `mixminus_messages_total{direction="out",transport="acs"} 1`,
+		"mixminus_recordings_total 1", "go_sched_pauses_total_gc_seconds_count",
+	} {
+		require.Contains(t, string(metrics), "\n"+want)
+	}
+	client := api.Client{URL: urls["http"]}
+	stats, err := client.Stats(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, 1, stats.Media.FramesOut)
+	require.EqualValues(t, 1, stats.Media.SendLatency.Count)
 	interrupt(t, cmd)
 }
 

@@ -55,7 +55,8 @@ posts notifications to /graph/callbacks, the calling webhook to register. With
 an SDP offer to /rtp. With --webrtc browsers and other WHIP clients call it by
 posting an offer to /webrtc, and listen in on any call at /whep/CALL and, where
 speakers come apart, /whep/CALL/SPEAKER; with --graph-media webrtc Graph's media
-comes that way too. Calls are driven by the control API under /v1 (mixminus call).
+comes that way too. Calls are driven by the control API under /v1 (mixminus call);
+/metrics is for Prometheus.
 
 Secrets come from the environment or from files:
   ` + envKey + `       access key of the ACS resource, base64 (or --access-key-file,

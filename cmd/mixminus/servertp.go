@@ -16,7 +16,9 @@ import (
 	"github.com/mixminus/mixminus/codec"
 	"github.com/mixminus/mixminus/engine"
 	"github.com/mixminus/mixminus/session"
+	"github.com/mixminus/mixminus/session/metrics"
 	"github.com/mixminus/mixminus/session/rtp"
+	"github.com/mixminus/mixminus/transport"
 	"github.com/mixminus/mixminus/transport/rtpio"
 	"github.com/spf13/pflag"
 )
@@ -65,6 +67,7 @@ type rtpMedia interface {
 	rtp.Streams
 	// Addr is where unannounced senders are heard.
 	Addr() net.Addr
+	Totals() *transport.Totals
 	Close() error
 }
 
@@ -193,6 +196,7 @@ func wireRTP(cfg rtpConfig, e *engine.Engine, token string) (w wiredCloud, err e
 		return cloud, nil
 	}
 	w.address = func() string { return media.Addr().String() }
+	w.carried = func() metrics.Transport { return metrics.Transport{Name: "rtp", Totals: media.Totals()} }
 	w.shut = func(context.Context) error {
 		if media == nil {
 			return nil

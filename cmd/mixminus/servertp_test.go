@@ -71,6 +71,7 @@ type briefMedia struct {
 	streams map[string]transport.Stream
 	pressed string
 	closed  bool
+	totals  transport.Totals
 }
 
 func newBriefMedia() *briefMedia {
@@ -124,6 +125,8 @@ func (m *briefMedia) Press(_ string, key byte, _ time.Duration) error {
 	m.pressed += string(key)
 	return nil
 }
+
+func (m *briefMedia) Totals() *transport.Totals { return &m.totals }
 
 func (m *briefMedia) Close() error {
 	m.mu.Lock()

@@ -15,7 +15,8 @@
 //	POST   /v1/rooms/{room}/members    JoinRequest      204
 //	PATCH  /v1/rooms/{room}/members/{id} session.MemberChange 204
 //	DELETE /v1/rooms/{room}/members/{id}                204
-//	GET    /v1/stats                                    200 session.Stats
+//	GET    /v1/stats                                    200 Stats
+//	GET    /metrics                                     200 Config.Metrics
 //
 // {id} is our id of a call or the cloud's; of an incoming call the Ring's.
 // A request returns when the cloud has answered it. Whoever gives up waiting
@@ -58,6 +59,8 @@ type Config struct {
 	Token string
 	// MaxBody of a request in bytes; 0 means 1 MiB.
 	MaxBody int64
+	// Metrics answers GET /metrics; nil: nothing is there.
+	Metrics http.Handler
 	// Logger for requests that change something; nil is silent.
 	Logger *slog.Logger
 }
@@ -115,6 +118,13 @@ type RedirectRequest struct {
 type Ring struct {
 	session.Incoming
 	AnswerBy time.Time `json:"answer_by"`
+}
+
+// Stats is what the host counts.
+type Stats struct {
+	session.Stats
+	Media *session.HostMedia  `json:"media"`
+	GC    session.Collections `json:"gc"`
 }
 
 type callList struct {
@@ -175,6 +185,9 @@ func New(cfg Config) (*Server, error) {
 			w.Header().Set("Allow", strings.Join(methods, ", "))
 			writeError(w, &Error{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed", Message: r.Method + " is not served here"})
 		})
+	}
+	if cfg.Metrics != nil {
+		s.mux.Handle("GET /metrics", cfg.Metrics)
 	}
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeError(w, &Error{Status: http.StatusNotFound, Code: "not_found", Message: "nothing is served at this path"})
@@ -304,7 +317,9 @@ func (s *Server) redirect(r *request) (any, error) {
 	return nil, ic.Redirect(r.Context(), req.Target)
 }
 
-func (s *Server) stats(*request) (any, error) { return s.manager.Stats(), nil }
+func (s *Server) stats(*request) (any, error) {
+	return Stats{s.manager.Stats(), s.manager.Media(), session.GC()}, nil
+}
 
 func (m Media) options(operationContext string) (session.Options, error) {
 	o := session.Options{

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -183,6 +184,29 @@ func TestCalls(t *testing.T) {
 	stats, err := w.Stats(ctx)
 	require.NoError(t, err)
 	require.EqualValues(t, 1, stats.Created)
+	require.EqualValues(t, 1, stats.Media.Opened)
+	require.Zero(t, stats.Media.Legs)
+}
+
+func TestMetrics(t *testing.T) {
+	told := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "frames 1") })
+	w := newWorld(t, Config{Token: "s3cret", Metrics: told}, session.Config{})
+	get := func(token string) (int, string) {
+		req, err := http.NewRequest("GET", w.server.URL+"/metrics", nil)
+		require.NoError(t, err)
+		req.Header.Set("Authorization", "Bearer "+token)
+		resp, err := w.server.Client().Do(req)
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		return resp.StatusCode, string(body)
+	}
+	status, body := get("s3cret")
+	require.Equal(t, 200, status)
+	require.Equal(t, "frames 1", body)
+	status, _ = get("guess")
+	require.Equal(t, 401, status)
 }
 
 func TestIncoming(t *testing.T) {

@@ -81,7 +81,7 @@ func (c *Client) Redirect(ctx context.Context, id string, target session.Identit
 }
 
 // Stats returns the counters.
-func (c *Client) Stats(ctx context.Context) (s session.Stats, err error) {
+func (c *Client) Stats(ctx context.Context) (s Stats, err error) {
 	err = c.do(ctx, http.MethodGet, "/v1/stats", nil, &s)
 	return s, err
 }
