@@ -53,7 +53,9 @@ type Config struct {
 	Duration time.Duration
 	// Ramp is how long it takes to place all calls; 0 means 2 ms for each.
 	Ramp time.Duration
-	// Warmup is how long all calls stand before the measurement; 0 means 1 s.
+	// Warmup is how long all calls stand before the measurement; 0 means 1 s, and
+	// 2 s over RTP: in their first second jitter buffers are bound to find their
+	// size, and leave out a frame when they have.
 	Warmup time.Duration
 	// Grace is how long echoes are waited for at the end; 0 means 2 s.
 	Grace time.Duration
@@ -108,11 +110,15 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Workers == 0 {
 		c.Workers = max(1, runtime.NumCPU()/2)
 	}
+	err, warmup := c.checkURL(), time.Second
+	if c.buffered() {
+		warmup = 2 * time.Second
+	}
 	def(&c.Duration, 10*time.Second)
 	def(&c.Ramp, time.Duration(c.Calls)*2*time.Millisecond)
-	def(&c.Warmup, time.Second)
+	def(&c.Warmup, warmup)
 	def(&c.Grace, 2*time.Second)
-	return c, errors.Join(c.checkURL(), c.check())
+	return c, errors.Join(err, c.check())
 }
 
 func (c *Config) checkURL() (err error) {
@@ -126,7 +132,7 @@ func (c *Config) checkURL() (err error) {
 		c.kind = "emulator"
 	case "rtp":
 		c.kind = "rtp"
-		if _, c.codec, err = rtpCodecOf(c.url.Query().Get("codec")); err != nil {
+		if c.codec, err = rtpCodecOf(c.url.Query().Get("codec"), "PCMU", "PCMA", "L16"); err != nil {
 			return err
 		}
 		if c.url.Port() == "" {
@@ -167,12 +173,24 @@ func (c *Config) check() error {
 		return errConfig("Workers %d: want 1 to %d", c.Workers, maxWorkers)
 	case c.kind == "emulator" && (c.Rate != 16000 || c.Unmixed):
 		return errConfig("Rate %d Hz, Unmixed %v: the bot chooses, where it answers", c.Rate, c.Unmixed)
-	case c.kind == "rtp" && (c.Rate != 16000 || c.Unmixed):
+	case c.buffered() && (c.Rate != 16000 || c.Unmixed):
 		return errConfig("Rate %d Hz, Unmixed %v: RTP has one stream, at the rate of its codec", c.Rate, c.Unmixed)
 	case c.Duration < time.Second:
 		return errConfig("Duration %v: want at least 1s", c.Duration)
 	}
 	return c.Limits.check()
+}
+
+// buffered reports whether servers hear the calls through a jitter buffer.
+func (c *Config) buffered() bool { return c.kind == "rtp" }
+
+// tail is how much longer than it is measured a stream goes on: at its end a
+// server makes up what does not come any more out of what came last.
+func (c *Config) tail() int64 {
+	if c.buffered() {
+		return 5 * int64(frameTime)
+	}
+	return 0
 }
 
 // streams is how many streams a call has on the wire.

@@ -1,10 +1,12 @@
 package load
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/mixminus/mixminus/codec/g711"
@@ -17,23 +19,21 @@ type rtpCodec struct {
 	tones       bool   // else marks in samples
 }
 
-// rtpCodecs are those that --url rtp://host:port?codec=NAME may name.
+// rtpCodecs are those that codec=NAME in a URL may name.
 var rtpCodecs = map[string]rtpCodec{
 	"PCMU": {0, toneFrame, true},
 	"PCMA": {8, toneFrame, true},
 	"L16":  {97, 320, false}, // dynamic; not 101, which is telephone events
 }
 
-func rtpCodecOf(name string) (string, rtpCodec, error) {
-	if name == "" {
-		name = "PCMU"
+// rtpCodecOf finds one of those that can be had; the first is the default.
+func rtpCodecOf(name string, among ...string) (rtpCodec, error) {
+	name = strings.ToUpper(cmp.Or(name, among[0]))
+	if !slices.Contains(among, name) {
+		last := len(among) - 1
+		return rtpCodec{}, errConfig("URL: codec %q: want %s or %s", name, strings.Join(among[:last], ", "), among[last])
 	}
-	name = strings.ToUpper(name)
-	c, ok := rtpCodecs[name]
-	if !ok {
-		return "", c, errConfig("URL: codec %q: want PCMU, PCMA or L16", name)
-	}
-	return name, c, nil
+	return rtpCodecs[name], nil
 }
 
 // rtpWire is plain RTP (RFC 3550) from a sender that nobody announced.
@@ -55,6 +55,7 @@ type rtpWire struct {
 	tones toneReader
 	marks markReader
 	found func(mark)
+	tone  func(seq uint32)
 }
 
 const rtpHeader = 12
@@ -66,6 +67,7 @@ func newRTPWire(r *runner, n int) *rtpWire {
 	binary.BigEndian.PutUint32(w.packet[8:], rand.Uint32())
 	w.marks.frameBytes = r.clip.bytes
 	w.found = func(m mark) { w.c.back(m, w.now) }
+	w.tone = func(seq uint32) { w.c.back(mark{seq: seq}, w.now) }
 	if !w.codec.tones {
 		return w
 	}
@@ -118,9 +120,12 @@ func (w *rtpWire) bye() []byte {
 	return append(append(b, 2<<6|1, 203, 0, 1), ssrc...)
 }
 
+// isReport tells RTCP from RTP on one port (RFC 5761, section 4).
+func isReport(b []byte) bool { return b[1] >= 192 && b[1] < 224 }
+
 // heard takes one packet.
 func (w *rtpWire) heard(c *call, b []byte, now int64) error {
-	if len(b) < rtpHeader || b[0]>>6 != 2 || b[1] >= 192 && b[1] < 224 { // reports
+	if len(b) < rtpHeader || b[0]>>6 != 2 || isReport(b) {
 		c.tally.other++
 		return nil
 	}
@@ -144,9 +149,7 @@ func (w *rtpWire) heard(c *call, b []byte, now int64) error {
 	for i, v := range payload {
 		s[i] = w.table[v]
 	}
-	if seq, ok := w.tones.read(s[:], binary.BigEndian.Uint32(b[4:]), now, c.first); ok {
-		c.back(mark{seq: seq}, now)
-	} else {
+	if !w.tones.read(s[:], binary.BigEndian.Uint32(b[4:]), now, c.first, w.tone) {
 		c.tally.altered += toneFrame
 	}
 	return nil

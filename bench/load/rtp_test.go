@@ -92,7 +92,8 @@ func TestTones(t *testing.T) {
 			if i > 2*toneTries && i%17 < 3 { // lost on the way
 				continue
 			}
-			seq, ok := r.read(stream[i*toneFrame:(i+1)*toneFrame], uint32(i*toneFrame), int64(delay)+int64(i+1)*int64(frameTime), 0)
+			var seq uint32
+			ok := r.read(stream[i*toneFrame:(i+1)*toneFrame], uint32(i*toneFrame), int64(delay)+int64(i+1)*int64(frameTime), 0, func(n uint32) { seq = n })
 			if i < toneTries || i > 2*toneTries && i%17 == 3 { // half of it is of the frame that was lost
 				continue
 			}
@@ -107,12 +108,45 @@ func TestTones(t *testing.T) {
 		require.Greater(t, heard, 200)
 	}
 	var r toneReader
-	_, ok := r.read(make([]int16, toneFrame), 0, 0, 0)
-	require.False(t, ok, "silence is no tone")
+	none := func(seq uint32) { t.Error(seq) }
+	require.False(t, r.read(make([]int16, toneFrame), 0, 0, 0, none), "silence is no tone")
 	noise := make([]int16, toneFrame)
 	for i := range noise {
 		noise[i] = int16(rnd.IntN(20000) - 10000)
 	}
-	_, ok = r.read(noise, 0, 0, 0)
-	require.False(t, ok, "noise is no tone")
+	require.False(t, r.read(noise, 0, 0, 0, none), "noise is no tone")
+}
+
+// A jitter buffer takes out audio and puts some in, a pitch period at a time:
+// no frame is lost by that or heard twice, wherever frames come to lie.
+func TestTonesMoved(t *testing.T) {
+	for _, step := range []int{-100, -60, -33, -7, 7, 33, 60} { // samples
+		const frames = 600
+		var stream []int16
+		for seq := range uint32(frames) {
+			s := toneOf(seq)
+			if seq < 2*toneTries || seq%20 != 0 {
+				stream = append(stream, s[:]...)
+				continue
+			}
+			at := len(stream)
+			if stream = append(stream, s[:min(toneFrame, toneFrame+step)]...); step > 0 {
+				stream = append(stream, s[toneFrame-step:]...)
+			}
+			require.Equal(t, toneFrame+step, len(stream)-at)
+		}
+		var r toneReader
+		heard := map[uint32]int{}
+		packets := len(stream) / toneFrame
+		for i := range packets {
+			now := int64(10+i*frames/packets) * int64(frameTime) // 200 ms after they were due
+			r.read(stream[i*toneFrame:][:toneFrame], uint32(i*toneFrame), now, 0, func(seq uint32) { heard[seq]++ })
+		}
+		short := step < -toneFrame/3 // so much is gone of a frame that its tone is not the purest
+		for seq := uint32(2 * toneTries); seq < frames-8; seq++ {
+			if !short || seq%20 != 0 {
+				require.Equal(t, 1, heard[seq], "step %d, frame %d", step, seq)
+			}
+		}
+	}
 }

@@ -24,8 +24,8 @@ type runner struct {
 	workers []*worker
 	probes  *tally // how late this process is, where no worker tells; else nil
 
-	// Atomic: the measured span of the run's clock. What is due at end or
-	// later is not sent.
+	// Atomic: the measured span of the run's clock. What is due at end, or at
+	// the tail behind it, or later is not sent.
 	begin, end atomic.Int64
 	over       atomic.Bool // connections are being closed by us
 
@@ -234,7 +234,7 @@ func (r *runner) allDue() bool {
 		w.wrote.mu.Lock()
 		at := w.now * slot
 		w.wrote.mu.Unlock()
-		if at < r.end.Load() {
+		if at < r.end.Load()+r.cfg.tail() {
 			return false
 		}
 	}

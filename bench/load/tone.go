@@ -15,9 +15,12 @@ const (
 	toneFrame  = toneRate / 50
 	tonePurity = 0.4 // of a frame's energy that its tone must have
 	// toneSteps is how many places in a frame are tried for the beginning of
-	// what was a frame when it was sent, in the first toneTries frames.
+	// what was a frame when it was sent, in the first toneTries frames, and
+	// later where a tone is less pure than toneClear: jitter buffers put in
+	// audio and take it out, so that the place moves.
 	toneSteps = 8
 	toneTries = 25
+	toneClear = 0.75
 )
 
 // toneOf is the frame of a number.
@@ -65,10 +68,10 @@ func hearTone(s []int16, expected uint32) (tone uint32, purity float64) {
 
 // A toneReader finds the numbers of frames in a stream of tones.
 type toneReader struct {
-	both   [2 * toneFrame]int16 // the last frame, and this one
+	last   [3 * toneFrame]int16 // what came in this packet and the two before
 	tries  int
 	purity [toneSteps]float64 // while it tries
-	at     int                // where in both a sent frame begins
+	at     int                // where in the packet before this one a sent frame begins
 
 	known bool
 	seq   uint32 // the last one
@@ -76,22 +79,59 @@ type toneReader struct {
 }
 
 // read takes a frame that came at now, in a packet of that timestamp; first is
-// when frame 0 was due. It reports false if there is no tone in it.
+// when frame 0 was due. It tells found of each frame that was sent and ends in
+// it: nearly always one, two or none where audio was taken out or put in. It
+// reports false if there is no tone in it.
 //
 // The first frame is taken to be less than 320 ms old. From then on the
 // server's own timestamps say how many frames there are from one packet to the
 // next, and the tone whether it left some out: so neither a pause of the
 // network nor one of a machine is taken for loss.
-func (r *toneReader) read(s []int16, stamp uint32, now, first int64) (seq uint32, ok bool) {
-	copy(r.both[:], r.both[toneFrame:])
-	copy(r.both[toneFrame:], s)
+func (r *toneReader) read(s []int16, stamp uint32, now, first int64, found func(seq uint32)) bool {
+	copy(r.last[:], r.last[toneFrame:])
+	copy(r.last[2*toneFrame:], s)
 	if r.tries < toneTries {
 		r.align()
 	}
-	tone, purity := hearTone(r.both[r.at:][:toneFrame], r.seq+1)
-	if purity < tonePurity {
-		return 0, false
+	tone, purity := r.hear(r.at)
+	if r.tries == toneTries && purity < toneClear && r.realign() {
+		return r.moved(stamp, now, first, found)
 	}
+	if purity < tonePurity {
+		return false
+	}
+	seq, ok := r.number(tone, stamp, now, first)
+	if ok {
+		found(seq)
+	}
+	return ok
+}
+
+// moved is read where the place has just moved: forwards perhaps into the frame
+// that was read last, or backwards past one that was not read yet.
+func (r *toneReader) moved(stamp uint32, now, first int64, found func(seq uint32)) (ok bool) {
+	last, known := r.seq, r.known
+	for _, at := range []int{r.at - toneFrame, r.at} {
+		tone, purity := r.hear(at)
+		if purity < tonePurity {
+			continue
+		}
+		if seq, numbered := r.number(tone, stamp, now, first); numbered {
+			if ok = true; !known || seq > last {
+				found(seq)
+			}
+		}
+	}
+	return ok
+}
+
+// hear returns the tone of what begins at at.
+func (r *toneReader) hear(at int) (tone uint32, purity float64) {
+	return hearTone(r.last[toneFrame+at:][:toneFrame], r.seq+1)
+}
+
+// number is that of a frame with a tone.
+func (r *toneReader) number(tone, stamp uint32, now, first int64) (seq uint32, ok bool) {
 	latest := (now - first) / int64(frameTime)
 	guess := latest
 	if r.known {
@@ -117,10 +157,23 @@ func (r *toneReader) align() {
 	best := -1.0
 	for i := range r.purity {
 		at := (i + 1) * toneFrame / toneSteps
-		_, purity := hearTone(r.both[at:][:toneFrame], r.seq+1)
+		_, purity := r.hear(at)
 		if r.purity[i] += purity; r.purity[i] > best {
 			best, r.at = r.purity[i], at
 		}
 	}
 	r.tries++
+}
+
+// realign looks for the place where this frame's tone is pure, and reports
+// whether it is another than it was.
+func (r *toneReader) realign() bool {
+	was, best := r.at, toneClear
+	for i := range toneSteps {
+		at := (i + 1) * toneFrame / toneSteps
+		if _, purity := r.hear(at); purity > best {
+			best, r.at = purity, at
+		}
+	}
+	return r.at != was
 }

@@ -2,6 +2,7 @@ package load
 
 import (
 	"errors"
+	"math"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -62,6 +63,9 @@ func (w *worker) writeLoop() {
 			w.wrote.mu.Lock()
 		}
 		end := w.run.end.Load()
+		if end < math.MaxInt64 {
+			end += w.run.cfg.tail()
+		}
 		for _, c := range w.due[w.now%int64(slots)] {
 			if at >= c.first && at < end {
 				c.due = ((at-c.first)/int64(frameTime) + 1) * int64(len(c.expect))

@@ -97,7 +97,7 @@ func (f *loadFlags) add(fl *pflag.FlagSet) {
 	fl.StringVar((*string)(&f.cfg.Echo), "echo", string(load.EchoAll), "what is expected back: all or none")
 	fl.DurationVarP(&f.cfg.Duration, "duration", "d", 10*time.Second, "length of the measurement, with all calls up")
 	fl.DurationVar(&f.cfg.Ramp, "ramp", 0, "how long placing all calls takes (default: 2ms for each)")
-	fl.DurationVar(&f.cfg.Warmup, "warmup", time.Second, "how long all calls stand before the measurement")
+	fl.DurationVar(&f.cfg.Warmup, "warmup", 0, "how long all calls stand before the measurement (default: 1s, 2s over RTP)")
 	fl.DurationVar(&f.cfg.Grace, "grace", 2*time.Second, "how long to wait for the last frames")
 	fl.StringArrayVar(&f.headers, "header", nil, `header of the upgrade, "Authorization: Bearer …"; may be repeated`)
 	fl.IntSliceVar(&f.cfg.PIDs, "pid", nil, "process of the server, whose CPU and memory to measure; may be repeated")
