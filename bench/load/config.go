@@ -35,6 +35,8 @@ const (
 type Config struct {
 	// URL of the server: ws://host/path or wss://host/path for ACS streaming;
 	// rtp://host:port?codec=PCMU for plain RTP, of PCMU, PCMA or L16;
+	// whip+http://host/path?codec=PCMU or whip+https for WebRTC, offered there by
+	// WHIP, of PCMU or PCMA; the rest of the query is the endpoint's own;
 	// http://host/path or https://host/path, the webhook for Event Grid of a bot
 	// that the emulator rings, and which answers at Emulator.
 	URL string
@@ -51,17 +53,19 @@ type Config struct {
 	Echo Echo
 	// Duration of the measurement at the full number of calls; 0 means 10 s.
 	Duration time.Duration
-	// Ramp is how long it takes to place all calls; 0 means 2 ms for each.
+	// Ramp is how long it takes to place all calls; 0 means 2 ms for each, and
+	// 20 ms over WebRTC, where both ends have to work for it.
 	Ramp time.Duration
 	// Warmup is how long all calls stand before the measurement; 0 means 1 s, and
-	// 2 s over RTP: in their first second jitter buffers are bound to find their
-	// size, and leave out a frame when they have.
+	// 2 s over RTP and WebRTC: in their first second jitter buffers are bound to
+	// find their size, and leave out a frame when they have.
 	Warmup time.Duration
 	// Grace is how long echoes are waited for at the end; 0 means 2 s.
 	Grace time.Duration
-	// Header is sent with every upgrade, beside those of the cloud.
+	// Header is sent with every upgrade, beside those of the cloud, and with
+	// every request of WHIP.
 	Header http.Header
-	// TLS is used for wss; nil means the system's roots.
+	// TLS is used for wss and whip+https; nil means the system's roots.
 	TLS *tls.Config
 	// Emulator is where bots that are rung reach the cloud.
 	Emulator Emulator
@@ -75,9 +79,10 @@ type Config struct {
 	// Progress is told of each second, from one goroutine; nil: nobody is.
 	Progress func(Second)
 
-	kind  string
-	url   *url.URL
-	codec rtpCodec
+	kind   string
+	url    *url.URL
+	offers *url.URL // where WHIP's are posted
+	codec  rtpCodec
 }
 
 // Emulator is the cloud of bots that are rung.
@@ -110,12 +115,16 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Workers == 0 {
 		c.Workers = max(1, runtime.NumCPU()/2)
 	}
-	err, warmup := c.checkURL(), time.Second
+	err := c.checkURL()
+	each, warmup := 2*time.Millisecond, time.Second
+	if c.kind == "webrtc" {
+		each = 20 * time.Millisecond
+	}
 	if c.buffered() {
 		warmup = 2 * time.Second
 	}
 	def(&c.Duration, 10*time.Second)
-	def(&c.Ramp, time.Duration(c.Calls)*2*time.Millisecond)
+	def(&c.Ramp, time.Duration(c.Calls)*each)
 	def(&c.Warmup, warmup)
 	def(&c.Grace, 2*time.Second)
 	return c, errors.Join(err, c.check())
@@ -138,8 +147,15 @@ func (c *Config) checkURL() (err error) {
 		if c.url.Port() == "" {
 			return errConfig("URL %q: has no port", c.URL)
 		}
+	case "whip+http", "whip+https":
+		c.kind = "webrtc"
+		name := ""
+		c.offers, name = whipURL(c.url)
+		if c.codec, err = rtpCodecOf(name, "PCMU", "PCMA"); err != nil {
+			return err
+		}
 	default:
-		return errConfig("URL %q: want ws://host/path, wss://host/path, rtp://host:port, or http://host/path of a bot's webhook", c.URL)
+		return errConfig("URL %q: want ws://host/path, wss://host/path, rtp://host:port, whip+http://host/path, or http://host/path of a bot's webhook", c.URL)
 	}
 	if c.url.Host == "" {
 		return errConfig("URL %q: has no host", c.URL)
@@ -182,7 +198,7 @@ func (c *Config) check() error {
 }
 
 // buffered reports whether servers hear the calls through a jitter buffer.
-func (c *Config) buffered() bool { return c.kind == "rtp" }
+func (c *Config) buffered() bool { return c.kind == "rtp" || c.kind == "webrtc" }
 
 // tail is how much longer than it is measured a stream goes on: at its end a
 // server makes up what does not come any more out of what came last.

@@ -15,7 +15,8 @@
 // A run has few threads: by default one that writes, asleep in
 // clock_nanosleep until the next frame is due, and one that reads, asleep in
 // epoll. Elsewhere than on Linux, and with TLS, goroutines stand in for them,
-// at a higher cost and with greater lateness.
+// at a higher cost and with greater lateness. Over WebRTC the same thread
+// writes, through Pion, and goroutines of Pion's read.
 //
 // It shares no code with the product, never judges audio (package signal
 // does), and never logs.

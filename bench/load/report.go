@@ -235,8 +235,8 @@ func (c *Config) load() Load {
 		channels = "as the bot asked"
 	}
 	address := c.url.Redacted()
-	if c.kind == "emulator" {
-		address = c.url.Scheme + "://" + c.url.Host + "/…" // the path of a webhook is its secret
+	if c.kind == "emulator" || c.kind == "webrtc" {
+		address = c.url.Scheme + "://" + c.url.Host + "/…" // the path of a webhook is its secret, and may be that of WHIP
 	}
 	return Load{
 		URL: address, Kind: c.kind, Calls: c.Calls, Speakers: c.Speakers, Channels: channels, Rate: c.Rate, Echo: c.Echo,

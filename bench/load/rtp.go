@@ -36,7 +36,8 @@ func rtpCodecOf(name string, among ...string) (rtpCodec, error) {
 	return rtpCodecs[name], nil
 }
 
-// rtpWire is plain RTP (RFC 3550) from a sender that nobody announced.
+// rtpWire is RTP (RFC 3550): plain from a sender that nobody announced, or what
+// a peer of WebRTC encrypts.
 type rtpWire struct {
 	// Static.
 	codec rtpCodec

@@ -23,6 +23,7 @@ type runner struct {
 	clock   *clock
 	workers []*worker
 	probes  *tally // how late this process is, where no worker tells; else nil
+	peers   *peers // of WebRTC; else nil
 
 	// Atomic: the measured span of the run's clock. What is due at end, or at
 	// the tail behind it, or later is not sent.
@@ -61,6 +62,12 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	}
 	if r.clip, err = newClip(people, cfg.Rate); err != nil {
 		return nil, err
+	}
+	if cfg.kind == "webrtc" {
+		if r.peers, err = newPeers(&cfg, r.clock); err != nil {
+			return nil, err
+		}
+		defer r.peers.close()
 	}
 	for range cfg.Workers {
 		w, err := newWorker(r)
@@ -105,6 +112,7 @@ func (r *runner) run(ctx context.Context) (*Report, error) {
 	r.drain()
 	close(done)
 	collector.Wait()
+	r.noteSilent()
 	r.over.Store(true)
 	for _, w := range r.workers {
 		w.close()
@@ -167,11 +175,11 @@ func (r *runner) dialAll(ctx context.Context) {
 
 // place sets up call n. Its time runs from when it was due.
 func (r *runner) place(ctx context.Context, n int, due int64) {
-	conn, sent, err := r.dial(ctx, n)
+	join, err := r.dial(ctx, n)
 	took := r.clock.now() - due
 	var c *call
 	if err == nil {
-		c, err = r.workers[n%len(r.workers)].join(conn, n, sent)
+		c, err = join()
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -185,13 +193,21 @@ func (r *runner) place(ctx context.Context, n int, due int64) {
 	r.calls = append(r.calls, c)
 }
 
-// dial connects call n. sent is what the server sent already.
-func (r *runner) dial(ctx context.Context, n int) (conn net.Conn, sent []byte, err error) {
+// dial connects call n, and returns what has it join its worker.
+func (r *runner) dial(ctx context.Context, n int) (join func() (*call, error), err error) {
+	w := r.workers[n%len(r.workers)]
+	if r.cfg.kind == "webrtc" {
+		p, err := r.peers.dial(ctx, n)
+		return func() (*call, error) { return w.joinPeer(p, n), nil }, err
+	}
+	var conn net.Conn
+	var sent []byte
 	if r.cfg.kind == "rtp" {
 		conn, err = dialRTP(ctx, &r.cfg, n)
-		return conn, nil, err
+	} else {
+		conn, sent, err = dialWS(ctx, &r.cfg, n)
 	}
-	return dialWS(ctx, &r.cfg, n)
+	return func() (*call, error) { return w.join(conn, n, sent) }, err
 }
 
 // maxErrors bounds the kinds of errors that a report lists.
@@ -212,6 +228,15 @@ func (r *runner) failed(c *call) {
 	defer r.mu.Unlock()
 	r.counts.Dropped++
 	r.note(*c.lost.Load())
+}
+
+// noteSilent counts as lost the calls whose peer has fallen silent at the end.
+func (r *runner) noteSilent() {
+	for _, c := range r.calls {
+		if p, ok := c.pipe.(*peer); ok && p.silent() {
+			c.fail(errPeerLost)
+		}
+	}
 }
 
 // drain waits until all was sent and is back, or grace is over.

@@ -87,11 +87,7 @@ func (w *worker) join(conn net.Conn, n int, sent []byte) (*call, error) {
 	if err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
-	c := &call{run: w.run, tally: w.heard, wrote: w.wrote, echo: w.run.cfg.Echo == EchoAll}
-	for range w.run.cfg.streams() {
-		c.expect = append(c.expect, &stream{})
-	}
-	place := w.place(c)
+	c, place := w.newCall()
 	if w.run.cfg.kind == "rtp" {
 		c.wire = newRTPWire(w.run, n)
 	} else {
@@ -113,10 +109,33 @@ func (w *worker) join(conn net.Conn, n int, sent []byte) (*call, error) {
 		c.pipe.close()
 		return nil, err
 	}
-	w.wrote.mu.Lock()
-	w.due[place] = append(w.due[place], c)
-	w.wrote.mu.Unlock()
+	w.schedule(c, place)
 	return c, nil
+}
+
+// joinPeer takes a connection of WebRTC as call n.
+func (w *worker) joinPeer(p *peer, n int) *call {
+	c, place := w.newCall()
+	c.wire, c.pipe = newRTPWire(w.run, n), p
+	p.join(c)
+	w.schedule(c, place)
+	return c
+}
+
+// newCall makes a call and finds it a place in the schedule.
+func (w *worker) newCall() (c *call, place int64) {
+	c = &call{run: w.run, tally: w.heard, wrote: w.wrote, echo: w.run.cfg.Echo == EchoAll}
+	for range w.run.cfg.streams() {
+		c.expect = append(c.expect, &stream{})
+	}
+	return c, w.place(c)
+}
+
+// schedule has a call written from now on.
+func (w *worker) schedule(c *call, place int64) {
+	w.wrote.mu.Lock()
+	defer w.wrote.mu.Unlock()
+	w.due[place] = append(w.due[place], c)
 }
 
 // place finds c a place in the schedule.
@@ -161,9 +180,16 @@ func (w *worker) close() {
 		}
 	}
 	w.wg.Wait()
+	var closing sync.WaitGroup
+	free := make(chan struct{}, maxDials)
 	for _, calls := range w.due {
 		for _, c := range calls {
-			c.pipe.close()
+			free <- struct{}{}
+			closing.Go(func() { // a peer waits for the server's response
+				c.pipe.close()
+				<-free
+			})
 		}
 	}
+	closing.Wait()
 }
