@@ -42,7 +42,10 @@ expects every frame back. Each frame carries its number in the lowest bits of
 its samples, so that loss, doubling, order and latency are measured per frame.
 Latency runs from when a frame was due, not from when it left. A bot can be rung
 instead, by the emulator in this process: it answers by REST and is dialled. And
-it can be plain RTP; in G.711 a frame is one of sixteen tones, not speech.
+it can be plain RTP, or WebRTC: whip+http:// in front of what is behind http://
+in the address of a WHIP endpoint has each call offered there, connected by ICE
+and DTLS, and deleted at the end. In G.711, which is all that WebRTC is driven
+with, a frame is one of sixteen tones, not speech.
 
 "late" is the generator's own: by how much frames left after they were due, and
 "read late" how long at most one that had come waited to be looked at. On the
@@ -69,6 +72,13 @@ by whom.`,
   # plain RTP, at "mixminus serve --bot echo --rtp 127.0.0.1:4000"
   mixminus load --url rtp://127.0.0.1:4000?codec=PCMU --calls 200
 
+  # WebRTC, at "mixminus serve --bot echo --webrtc 127.0.0.1:5008", which printed
+  # where calls are offered
+  mixminus load --url whip+http://127.0.0.1:7070/webrtc?codec=PCMU --calls 100
+
+  # any endpoint of WHIP, with a token
+  mixminus load --url whip+https://bot.example.com/whip --header "Authorization: Bearer $TOKEN"
+
   # a recorder, which says nothing, of four speakers each
   mixminus load --url wss://bot.example.com/media --calls 50 --speakers 4 --unmixed --echo none
 
@@ -88,7 +98,7 @@ by whom.`,
 }
 
 func (f *loadFlags) add(fl *pflag.FlagSet) {
-	fl.StringVar(&f.cfg.URL, "url", "", "the server: ws:// or wss:// of its media, rtp://host:port?codec=PCMU (PCMA, L16), or the http:// webhook of a bot to ring")
+	fl.StringVar(&f.cfg.URL, "url", "", "the server: ws:// or wss:// of its media, rtp://host:port?codec=PCMU (PCMA, L16), whip+http://host/path?codec=PCMU (PCMA) or whip+https:// of a WHIP endpoint, or the http:// webhook of a bot to ring")
 	fl.StringVar(&f.cfg.Emulator.Addr, "listen", defaultEmulate, "address of the emulated resource, for a bot that is rung; its access key is $"+envKey)
 	fl.IntVarP(&f.cfg.Calls, "calls", "n", 10, "calls at the same time; with --find-limit, at first")
 	fl.IntVar(&f.cfg.Speakers, "speakers", 1, "speakers of each call")
@@ -96,10 +106,10 @@ func (f *loadFlags) add(fl *pflag.FlagSet) {
 	fl.IntVar(&f.cfg.Rate, "rate", 16000, "samples per second, 16000 or 24000")
 	fl.StringVar((*string)(&f.cfg.Echo), "echo", string(load.EchoAll), "what is expected back: all or none")
 	fl.DurationVarP(&f.cfg.Duration, "duration", "d", 10*time.Second, "length of the measurement, with all calls up")
-	fl.DurationVar(&f.cfg.Ramp, "ramp", 0, "how long placing all calls takes (default: 2ms for each)")
-	fl.DurationVar(&f.cfg.Warmup, "warmup", 0, "how long all calls stand before the measurement (default: 1s, 2s over RTP)")
+	fl.DurationVar(&f.cfg.Ramp, "ramp", 0, "how long placing all calls takes (default: 2ms for each, 20ms over WebRTC)")
+	fl.DurationVar(&f.cfg.Warmup, "warmup", 0, "how long all calls stand before the measurement (default: 1s, 2s over RTP and WebRTC)")
 	fl.DurationVar(&f.cfg.Grace, "grace", 2*time.Second, "how long to wait for the last frames")
-	fl.StringArrayVar(&f.headers, "header", nil, `header of the upgrade, "Authorization: Bearer …"; may be repeated`)
+	fl.StringArrayVar(&f.headers, "header", nil, `header of the upgrade, or of the offer and its DELETE: "Authorization: Bearer …"; may be repeated`)
 	fl.IntSliceVar(&f.cfg.PIDs, "pid", nil, "process of the server, whose CPU and memory to measure; may be repeated")
 	fl.IntVar(&f.cfg.Workers, "workers", 0, "pairs of threads that drive the calls (default: one for every two cores)")
 	fl.DurationVar(&f.cfg.Limits.P50, "max-p50", 0, "limit of the latency's median")

@@ -33,14 +33,15 @@ func loadJSON(t *testing.T, args ...string) (rep load.Report, code int) {
 func TestLoad(t *testing.T) {
 	emulated := freePort(t)
 	serve, ready := background(t, "serve", "--bot", "echo", "--insecure", "--recordings", "", "--listen", "127.0.0.1:0",
-		"--acs-endpoint", "http://"+emulated, "--rtp", "127.0.0.1:0")
+		"--acs-endpoint", "http://"+emulated, "--rtp", "127.0.0.1:0", "--webrtc", "127.0.0.1:0")
 	page := filepath.Join(t.TempDir(), "load.html")
 	args := []string{"--html", page}
 	if runtime.GOOS == "linux" {
 		args = append(args, "--pid", strconv.Itoa(serve.Process.Pid))
 	}
 	for _, c := range []struct{ kind, url string }{
-		{"acs", ready["media"]}, {"rtp", "rtp://" + ready["rtp"] + "?codec=PCMU"}, {"rtp", "rtp://" + ready["rtp"] + "?codec=L16"}, {"emulator", ready["events"]},
+		{"acs", ready["media"]}, {"rtp", "rtp://" + ready["rtp"] + "?codec=PCMU"}, {"rtp", "rtp://" + ready["rtp"] + "?codec=L16"},
+		{"webrtc", "whip+" + ready["webrtc"]}, {"webrtc", "whip+" + ready["webrtc"] + "?codec=PCMA"}, {"emulator", ready["events"]},
 	} {
 		t.Run(c.kind, func(t *testing.T) {
 			rep, code := loadJSON(t, append(args, "--url", c.url, "--listen", emulated)...)
@@ -69,6 +70,7 @@ func TestLoadRefuses(t *testing.T) {
 		"--find-limit: needs":    {"--url", "ws://h", "--find-limit"},
 		`--header "x"`:           {"--url", "ws://h", "--header", "x"},
 		"PCMU, PCMA or L16":      {"--url", "rtp://h:1?codec=speex"},
+		"want PCMU or PCMA":      {"--url", "whip+http://h?codec=opus"},
 		"want the other way":     {"--url", "ws://h", "--find-limit", "--max-p99", "1s", "--calls", "9", "--max-calls", "3"},
 		"want at least 1s":       {"--url", "ws://h", "--duration", "1ms"},
 	} {
