@@ -27,16 +27,17 @@ const callTime = 2 * time.Second
 // BenchmarkEcho, nothing is saturated: at few calls a frame costs more, for
 // each wakes the server.
 //
-// acs is ACS streaming, rtp PCMU from unannounced senders, with the jitter
-// buffer's delay in the latency.
+// acs is ACS streaming, rtp PCMU from unannounced senders, webrtc PCMU of peers
+// that are offered by WHIP; the last two have the jitter buffer's delay in the
+// latency.
 //
-//	go test -run '^$' -bench 'Calls/(acs|rtp)/n=(10|100|500)' ./bench
+//	go test -run '^$' -bench 'Calls/(acs|rtp|webrtc)/n=(10|100|500)' ./bench
 func BenchmarkCalls(b *testing.B) {
 	bin := filepath.Join(b.TempDir(), "mixminus")
 	out, err := exec.Command("go", "build", "-o", bin, "../cmd/mixminus").CombinedOutput()
 	require.NoError(b, err, "%s", out)
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(4, runtime.GOMAXPROCS(0)))) // the generator's threads sleep in the kernel
-	for _, kind := range []string{"acs", "rtp"} {
+	for _, kind := range []string{"acs", "rtp", "webrtc"} {
 		for _, n := range []int{10, 100, 500} {
 			b.Run(fmt.Sprintf("%s/n=%d", kind, n), func(b *testing.B) { benchCalls(b, bin, kind, n) })
 		}
@@ -48,7 +49,7 @@ func benchCalls(b *testing.B, bin, kind string, n int) {
 	if kind == "acs" {
 		args = append(args, "--insecure")
 	} else {
-		args = append(args, "--rtp", "127.0.0.1:0")
+		args = append(args, "--"+kind, "127.0.0.1:0")
 	}
 	cmd := exec.Command(bin, args...)
 	if cmd.Env = os.Environ(); kind == "acs" {
@@ -64,12 +65,10 @@ func benchCalls(b *testing.B, bin, kind string, n int) {
 	}()
 	line, err := bufio.NewReader(out).ReadBytes('\n')
 	require.NoError(b, err)
-	var ready struct{ Media, RTP string }
+	var ready struct{ Media, RTP, WebRTC string }
 	require.NoError(b, json.Unmarshal(line, &ready))
-	cfg := load.Config{URL: ready.Media, Calls: n, Duration: time.Duration(b.N) * callTime, PIDs: []int{cmd.Process.Pid}}
-	if kind == "rtp" {
-		cfg.URL = "rtp://" + ready.RTP
-	}
+	url := map[string]string{"acs": ready.Media, "rtp": "rtp://" + ready.RTP, "webrtc": "whip+" + ready.WebRTC}[kind]
+	cfg := load.Config{URL: url, Calls: n, Duration: time.Duration(b.N) * callTime, PIDs: []int{cmd.Process.Pid}}
 	rep, err := load.Run(b.Context(), cfg)
 	require.NoError(b, err)
 	require.Equal(b, n, rep.Calls.Connected, rep.Calls.Errors)
