@@ -133,6 +133,9 @@ func (c *call) next() {
 // back takes a frame that came back.
 func (c *call) back(m mark, now int64) {
 	due := c.dueAt(m.seq)
+	if due > now { // it left, and came, after the clock was read
+		now = c.run.clock.now()
+	}
 	if int(m.speaker) >= len(c.expect) || due > now || !c.echo {
 		c.tally.strange++
 		return

@@ -264,3 +264,21 @@ func TestAllocations(t *testing.T) {
 		}
 	}))
 }
+
+// A thread that lost its CPU between reading the clock and reading the socket
+// finds frames there that left meanwhile. Frames of the future are nobody's.
+func TestBackAfterTheClockWasRead(t *testing.T) {
+	r := &runner{clock: newClock()}
+	r.end.Store(1 << 60)
+	c := &call{run: r, tally: newTally(), echo: true, expect: []*stream{{}}}
+	read := r.clock.now()
+	c.first = read + 1
+	time.Sleep(time.Millisecond)
+	c.back(mark{}, read)
+	require.EqualValues(t, 1, c.expect[0].window.back)
+	require.EqualValues(t, 1, c.tally.latency.TotalCount())
+	c.first = read + int64(time.Hour)
+	c.back(mark{}, read)
+	require.EqualValues(t, 1, c.tally.strange)
+	require.EqualValues(t, 1, c.tally.back)
+}

@@ -39,7 +39,7 @@ func TestRunRTP(t *testing.T) {
 		t.Run(codec, func(t *testing.T) {
 			cfg := brief(serveRTP(t, same) + codec)
 			cfg.Warmup = time.Second
-			rep := run(t, cfg)
+			rep := steadily(t, cfg)
 			require.Equal(t, 3, rep.Calls.Connected)
 			f := rep.Frames
 			require.InDelta(t, 150, f.Due, 9)
@@ -55,7 +55,7 @@ func TestRunRTP(t *testing.T) {
 		return [][]byte{b}
 	}))
 	cfg.Warmup, cfg.Grace = time.Second, 2*time.Second
-	rep := run(t, cfg)
+	rep := steadily(t, cfg)
 	require.InDelta(t, 0.1, float64(rep.Frames.Lost)/float64(rep.Frames.Due), 0.03)
 	require.EqualValues(t, 1, rep.Frames.LongestGap)
 

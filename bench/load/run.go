@@ -96,10 +96,7 @@ func (r *runner) run(ctx context.Context) (*Report, error) {
 		ctx, cancel = context.WithCancel(ctx)
 		cancel()
 	}
-	_ = wait(ctx, r.cfg.Warmup)
-	begin := r.clock.now()
-	r.begin.Store(begin)
-	r.end.Store(begin + int64(r.cfg.Duration))
+	begin := r.beginAfter(ctx, r.cfg.Warmup)
 	before, errBefore := usageOf(r.cfg.PIDs)
 	_, backBefore := r.counted()
 	ownBefore := ownCPU()
@@ -133,6 +130,21 @@ func (r *runner) run(ctx context.Context) (*Report, error) {
 	}
 	rep.Verdict = r.cfg.Limits.judge(rep)
 	return rep, nil
+}
+
+// announced is how long before it begins the threads are told of the measured
+// span: this one may lose its CPU between reading the clock and telling them.
+const announced = 250 * time.Millisecond
+
+// beginAfter waits for the warm-up, and returns when the measured span begins,
+// which is then. The end of ctx ends the warm-up.
+func (r *runner) beginAfter(ctx context.Context, warmup time.Duration) (begin int64) {
+	_ = wait(ctx, warmup-announced)
+	begin = r.clock.now() + int64(announced)
+	r.end.Store(begin + int64(r.cfg.Duration))
+	r.begin.Store(begin)
+	_ = wait(context.WithoutCancel(ctx), time.Duration(begin-r.clock.now()))
+	return begin
 }
 
 func (r *runner) anyUp() bool {

@@ -59,10 +59,7 @@ func (r *runner) runRung(ctx context.Context) (_ *Report, err error) {
 	side.Go(func() { r.collect(done) })
 	side.Go(func() { g.probe(done) })
 	g.ringAll(ctx, script)
-	_ = wait(ctx, r.cfg.Warmup)
-	begin := r.clock.now()
-	r.begin.Store(begin)
-	r.end.Store(begin + int64(r.cfg.Duration))
+	begin := r.beginAfter(ctx, r.cfg.Warmup)
 	before, errBefore := usageOf(r.cfg.PIDs)
 	own := ownCPU()
 	interrupted := wait(ctx, r.cfg.Duration) != nil
