@@ -89,6 +89,7 @@ var rooms = []room{
 	{"bench/phone", "codec/... engine/pcm bench/signal/... bench/netem", "a phone that shares our RTP proves only that we agree with ourselves"},
 	{"bench/load", "codec/... bench/signal/... bench/netem bench/cloud", "load is the other side of the wire"},
 	{"bench/peers/...", "codec/... engine/pcm bench/...", "a peer is what a user would write or pick instead"},
+	{"bench/baseline", "", "a baseline runs the benchmarks by their names, as anybody would"},
 	{"bench bench/demo", below, "the bench sees everything but the commands"},
 
 	{"cmd/...", below + "cmd/...", "cmd wires what stands below"},
