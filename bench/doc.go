@@ -1,7 +1,8 @@
 // Package bench is the ground floor of the test bench: benchmarks of whole
 // paths, and the rules of the house as tests (house_test.go). The packages
 // below it are the other side of the wire (cloud), what it is fed and
-// disturbed with (signal, netem), and who drives it (load, demo, peers).
+// disturbed with (signal, netem), who drives it (load, demo, peers), which
+// libraries it is measured beside (rivals), and what it may cost (baseline).
 //
 // Measured here is what a frame costs on its way through several packages, and
 // what a leg costs that waits for one:
