@@ -212,41 +212,61 @@ func TestSumNoAllocs(t *testing.T) {
 func BenchmarkMixMinus16(b *testing.B) {
 	const n = 16
 	for _, level := range []int{2048, 8192} {
-		b.Run(fmt.Sprintf("level-%d", level), func(b *testing.B) {
-			b.ReportAllocs()
-			ins := inputs(rand.New(rand.NewPCG(1, 1)), n, func(r *rand.Rand) int16 { return int16(r.IntN(2*level) - level) })
-			outs := make([]Samples, n)
-			var s Sum
-			for b.Loop() {
-				s.Reset()
-				for i := range ins {
-					s.Add(&ins[i])
-				}
-				for i := range ins {
-					s.MixMinus(&outs[i], &ins[i])
-				}
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/input")
-		})
+		b.Run(fmt.Sprintf("level-%d", level), func(b *testing.B) { benchMixMinus(b, n, level) })
 	}
-	// The peer: the loop that one writes first, over 32-bit sums.
-	b.Run("plain-loop-2048", func(b *testing.B) {
-		b.ReportAllocs()
-		ins := inputs(rand.New(rand.NewPCG(1, 1)), n, func(r *rand.Rand) int16 { return int16(r.IntN(4096) - 2048) })
-		outs := make([]Samples, n)
-		for b.Loop() {
-			var sum [pcm.FrameSamples]int32
-			for i := range ins {
-				for j, v := range ins[i] {
-					sum[j] += int32(v)
-				}
-			}
-			for i := range ins {
-				for j := range sum {
-					outs[i][j] = Clamp(sum[j] - int32(ins[i][j]))
-				}
+	b.Run("plain-loop-2048", func(b *testing.B) { benchPlain(b, n) })
+}
+
+// BenchmarkMixMinus tells how the cost grows with the room: ns/input stays what
+// it is, for each input is added once and taken off once, whatever N. The peer
+// is the loop that one writes first.
+func BenchmarkMixMinus(b *testing.B) {
+	for _, n := range []int{2, 4, 16, 64, 256} {
+		b.Run(fmt.Sprintf("ours/n=%d", n), func(b *testing.B) { benchMixMinus(b, n, 2048) })
+		b.Run(fmt.Sprintf("plain-loop/n=%d", n), func(b *testing.B) { benchPlain(b, n) })
+	}
+}
+
+func noise(n, level int) []Samples {
+	return inputs(rand.New(rand.NewPCG(1, 1)), n, func(r *rand.Rand) int16 { return int16(r.IntN(2*level) - level) })
+}
+
+func benchMixMinus(b *testing.B, n, level int) {
+	b.ReportAllocs()
+	ins, outs := noise(n, level), make([]Samples, n)
+	var s Sum
+	for b.Loop() {
+		s.Reset()
+		for i := range ins {
+			s.Add(&ins[i])
+		}
+		for i := range ins {
+			s.MixMinus(&outs[i], &ins[i])
+		}
+	}
+	perInput(b, n)
+}
+
+// benchPlain is the loop that one writes first, over 32-bit sums.
+func benchPlain(b *testing.B, n int) {
+	b.ReportAllocs()
+	ins, outs := noise(n, 2048), make([]Samples, n)
+	for b.Loop() {
+		var sum [pcm.FrameSamples]int32
+		for i := range ins {
+			for j, v := range ins[i] {
+				sum[j] += int32(v)
 			}
 		}
-		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/input")
-	})
+		for i := range ins {
+			for j := range sum {
+				outs[i][j] = Clamp(sum[j] - int32(ins[i][j]))
+			}
+		}
+	}
+	perInput(b, n)
+}
+
+func perInput(b *testing.B, n int) {
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/input")
 }

@@ -49,6 +49,7 @@ func BenchmarkPushPop(b *testing.B) {
 		}
 	})
 	b.Run("copies-only", func(b *testing.B) { // the floor
+		b.ReportAllocs()
 		slots := make([]pcm.Frame, benchFrames)
 		i := 0
 		for b.Loop() {
