@@ -64,6 +64,16 @@ func (b baseline) keep(list []benchmark) {
 	})
 }
 
+// without returns what is on the list and not in b.
+func (b baseline) without(list []benchmark) (names []string) {
+	for _, l := range list {
+		if _, ok := b.Benchmarks[l.name()]; !ok {
+			names = append(names, l.name())
+		}
+	}
+	return names
+}
+
 // settle returns what an update stores.
 func settle(stored, now baseline) baseline {
 	if len(now.Toolchain.differs(stored.Toolchain)) > 0 {

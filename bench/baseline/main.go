@@ -70,6 +70,9 @@ func run(ctx context.Context, w io.Writer) error {
 		return err
 	}
 	if *update {
+		if gone := now.without(list); gone != nil {
+			return fmt.Errorf("-update: no benchmark is called %q", gone)
+		}
 		return store(file, settle(stored, now))
 	}
 	if *only != "" {

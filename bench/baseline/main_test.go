@@ -56,6 +56,9 @@ func TestMissing(t *testing.T) {
 	added := judge(none, one(figures{0, 0, 1}))
 	require.False(t, added.OK)
 	require.Contains(t, added.Rows[0].Faults[0], "not in the baseline")
+
+	list := []benchmark{{pkg: "engine/ring", run: "X"}, {pkg: "engine/ring", run: "Y"}}
+	require.Equal(t, []string{"engine/ring BenchmarkY"}, one(figures{}).without(list))
 }
 
 // Other toolchains make other instructions, but not other allocations.
