@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime"
 	"strings"
 
 	"github.com/mixminus/mixminus/engine/record"
@@ -188,6 +189,8 @@ func runServe(ctx context.Context, f serveFlags, out io.Writer, log *slog.Logger
 	if cfg.listener, err = net.Listen("tcp", f.listen); err != nil {
 		return fmt.Errorf("--listen %s: %w; is another serve running?", f.listen, err)
 	}
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1) // the one that is kept
+	cfg.keepProcessor = true
 	s, err := startService(cfg)
 	if err != nil {
 		return err

@@ -32,10 +32,12 @@ type serviceConfig struct {
 	rtp         *rtpConfig    // nil: no RTP
 	webrtc      *webrtcConfig // nil: no WebRTC
 	insecure    bool
-	token       string // of the control API
-	recordings  string // folder; "" records nothing
-	bot         func(cloud string, d session.Direction) bot
-	manual      bool // leave what rings to the control API
+	// keepProcessor is acsws.Config.KeepProcessor.
+	keepProcessor bool
+	token         string // of the control API
+	recordings    string // folder; "" records nothing
+	bot           func(cloud string, d session.Direction) bot
+	manual        bool // leave what rings to the control API
 	// onCall and onRecording tell of each call before anything is asked of its
 	// cloud, and of its recording when it begins; nil: nothing.
 	onCall      func(*session.Call)
@@ -166,7 +168,7 @@ func (s *service) build(cfg serviceConfig) (err error) {
 	if s.clouds, err = wireClouds(cfg, s.engine, s.webrtc); err != nil {
 		return err
 	}
-	media := acsws.Config{BaseURL: s.urls.Media, Insecure: cfg.insecure, Verify: verify, Logger: cfg.log}
+	media := acsws.Config{BaseURL: s.urls.Media, Insecure: cfg.insecure, Verify: verify, KeepProcessor: cfg.keepProcessor, Logger: cfg.log}
 	if cfg.insecure {
 		media.AdHoc = func() (*engine.Leg, transport.Stream, error) {
 			return s.adHoc(cfg.bot("", session.DirectionIncoming))

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"github.com/mixminus/mixminus/engine"
@@ -21,6 +22,12 @@ const (
 	// perPoller connections share a goroutine before another is begun: the more,
 	// the fewer wake-ups.
 	perPoller = 512
+	// keepFor is how long a processor is kept with nothing to do, in ms: one
+	// call has a frame every 20.
+	keepFor = 25
+	// denseRate is the number of events a second, of some 400 calls, above which
+	// it is not kept.
+	denseRate = 20_000
 )
 
 // pollers read the sockets of all connections, a few goroutines by epoll(7):
@@ -44,8 +51,12 @@ type poller struct {
 	// Owned by the goroutine.
 	events []unix.EpollEvent
 	buf    []byte
-	found  int                // events
-	looks  func(uintptr) bool // look, made once: a closure per wait would be an allocation
+	found  int  // events
+	keeps  bool // its processor, while it waits
+	// Events since some time of Now, and whether there were many before it.
+	handled, since int64
+	crowded        bool
+	looks          func(uintptr) bool // look, made once: a closure per wait would be an allocation
 
 	// Guarded by mu.
 	mu     sync.Mutex
@@ -62,7 +73,7 @@ func (c *conn) poll(nc net.Conn, over func()) bool {
 		return false
 	}
 	s := c.ep.server
-	p := s.pollers.least()
+	p := s.pollers.least(s.cfg.KeepProcessor)
 	if p == nil {
 		return false
 	}
@@ -106,8 +117,8 @@ func take(c *net.TCPConn) (int, error) {
 }
 
 // least returns the poller that is to take the next connection, nil if there can
-// be none.
-func (ps *pollers) least() *poller {
+// be none. The first may keep its processor.
+func (ps *pollers) least(keep bool) *poller {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	if ps.closed {
@@ -125,8 +136,12 @@ func (ps *pollers) least() *poller {
 			break
 		}
 	}
-	if best == nil || best.load.Load() >= perPoller && len(ps.all) < runtime.GOMAXPROCS(0) {
-		p, err := newPoller()
+	processors := runtime.GOMAXPROCS(0)
+	if keep = keep && processors > 1; keep {
+		processors-- // to go by the number of cores
+	}
+	if best == nil || best.load.Load() >= perPoller && len(ps.all) < processors {
+		p, err := newPoller(keep && best == nil)
 		if err != nil {
 			return best
 		}
@@ -153,7 +168,7 @@ func (ps *pollers) close() {
 	}
 }
 
-func newPoller() (*poller, error) {
+func newPoller(keeps bool) (*poller, error) {
 	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, err
@@ -178,7 +193,7 @@ func newPoller() (*poller, error) {
 		return nil, err
 	}
 	p := &poller{
-		file: file, raw: raw, epfd: epfd, wake: wake, done: make(chan struct{}),
+		file: file, raw: raw, epfd: epfd, wake: wake, done: make(chan struct{}), keeps: keeps,
 		events: make([]unix.EpollEvent, pollEvents), buf: make([]byte, pollBuffer),
 	}
 	p.looks = p.look
@@ -258,7 +273,7 @@ func (p *poller) run() {
 // poller itself: a thread of ours that blocks would give up its processor each
 // time, and have to ask for one again.
 func (p *poller) wait() int {
-	if p.look(uintptr(p.epfd)) {
+	if p.keeps && p.keep() || p.look(uintptr(p.epfd)) {
 		return p.found
 	}
 	if p.raw.Read(p.looks) != nil { // the runtime has no poller for it
@@ -268,12 +283,49 @@ func (p *poller) wait() int {
 	return p.found
 }
 
+// keep waits for events without the runtime's knowledge: to it, this goroutine
+// runs, so that none of its threads need be woken when a frame comes, its
+// monitor among them, which an otherwise idle process wakes each time. When the
+// runtime wants the processor, to collect garbage or because it is others'
+// turn, it sends the thread a signal, as to any goroutine that runs for long;
+// the wait is then over, with no events, and the next call of a function yields.
+// It reports false if nothing came for a while, or if the program has taken away
+// the processor that it had for it.
+func (p *poller) keep() bool {
+	if p.dense(engine.Now()) {
+		return false
+	}
+	if p.epoll(uintptr(p.epfd), keepFor) == unix.EINTR {
+		p.keeps = runtime.GOMAXPROCS(0) > 1
+		return p.keeps
+	}
+	return p.found > 0
+}
+
+// dense reports whether so much comes that waking up is no longer what a frame
+// costs: then the runtime's way is the better one, for it takes longer, and
+// finds more.
+func (p *poller) dense(now int64) bool {
+	p.handled += int64(p.found)
+	if d := now - p.since; d > int64(10*time.Millisecond) {
+		p.crowded = p.handled*int64(time.Second)/d > denseRate
+		p.handled, p.since = 0, now
+	}
+	return p.crowded
+}
+
 // look finds out whether there are events now, and how many.
 func (p *poller) look(fd uintptr) bool {
+	p.epoll(fd, 0)
+	return p.found > 0
+}
+
+// epoll notes how many events there are within ms. The processor is kept.
+func (p *poller) epoll(fd, ms uintptr) syscall.Errno {
 	p.found = 0
-	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, fd, uintptr(unsafe.Pointer(&p.events[0])), pollEvents, 0, 0, 0)
+	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, fd, uintptr(unsafe.Pointer(&p.events[0])), pollEvents, ms, 0, 0)
 	if errno == 0 {
 		p.found = int(n)
 	}
-	return p.found > 0
+	return errno
 }

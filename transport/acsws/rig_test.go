@@ -23,15 +23,22 @@ import (
 	"go.uber.org/goleak"
 )
 
-// portable has the servers of the tests leave each connection to a goroutine.
-var portable bool
+// portable has the servers of the tests leave each connection to a goroutine,
+// and keep has them keep a processor.
+var portable, keep bool
 
-// TestMain runs the tests twice where sockets are polled: as they are, and as
-// they would be elsewhere.
+// TestMain runs the tests three times where sockets are polled: as they are,
+// with a processor kept, and as they would be elsewhere.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	code := m.Run()
 	once := flag.Lookup("test.fuzz").Value.String() + flag.Lookup("test.bench").Value.String() + flag.Lookup("test.list").Value.String()
+	if code == 0 && once == "" && runtime.GOOS == "linux" {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
+		keep = true
+		code = m.Run()
+		keep = false
+	}
 	if code == 0 && once == "" && runtime.GOOS == "linux" {
 		portable = true
 		code = m.Run()
@@ -62,7 +69,7 @@ func newRig(t testing.TB, cfg Config, leg engine.LegConfig, st transport.Stream)
 	r := &rig{t: t, engine: engine.New(engine.Config{}), down: make(chan error, 16)}
 	hs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { r.server.ServeHTTP(w, req) }))
 	cfg.BaseURL = "ws" + strings.TrimPrefix(hs.URL, "http") + "/media"
-	cfg.Portable = portable
+	cfg.Portable, cfg.KeepProcessor = portable, keep
 	if cfg.Verify == nil {
 		cfg.Insecure = true
 	}
