@@ -5,13 +5,10 @@ package bench_test
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -77,27 +74,11 @@ type host struct {
 }
 
 func newHost(t *testing.T, bot string, more ...string) *host {
-	bin := filepath.Join(t.TempDir(), "mixminus")
-	out, err := exec.Command("go", "build", "-o", bin, "../cmd/mixminus").CombinedOutput()
-	require.NoError(t, err, "%s", out)
 	emulated := freeAddress(t)
-	key := "bG9jYWwtZW11bGF0b3Itc2VjcmV0"
-	cmd := exec.Command(bin, append([]string{"serve", "--bot", bot, "--insecure", "--json", "--listen", "127.0.0.1:0", "--acs-endpoint", "http://" + emulated}, more...)...)
-	cmd.Env = append(os.Environ(), "MIXMINUS_ACS_KEY="+key, "GOGC=25") // collects often
-	cmd.Stderr = os.Stderr
-	stdout, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // says that it was killed
-	})
-	line, err := bufio.NewReader(stdout).ReadBytes('\n')
-	require.NoError(t, err)
-	var ready struct{ HTTP, Events string }
-	require.NoError(t, json.Unmarshal(line, &ready))
-	h := &host{T: t, url: ready.HTTP, api: api.Client{URL: ready.HTTP}}
-	h.cloud = &cloud.Server{Addr: emulated, Key: key, EventsURL: ready.Events, Insecure: true, Speed: 20, RingTimeout: time.Hour}
+	env := []string{"MIXMINUS_ACS_KEY=" + accessKey, "GOGC=25"} // collects often
+	s := startServe(t, buildMixminus(t), env, append([]string{"--bot", bot, "--insecure", "--acs-endpoint", "http://" + emulated}, more...)...)
+	h := &host{T: t, url: s.HTTP, api: api.Client{URL: s.HTTP}}
+	h.cloud = &cloud.Server{Addr: emulated, Key: accessKey, EventsURL: s.Events, Insecure: true, Speed: 20, RingTimeout: time.Hour}
 	require.NoError(t, h.cloud.Start(t.Context()))
 	t.Cleanup(func() { require.NoError(t, h.cloud.Close()) })
 	return h

@@ -13,6 +13,7 @@
 //	pacer_test.go     how late frames leave, and at what cost
 //	memory_test.go    a leg with an idle connection
 //	calls_test.go     paced calls at a server of its own, by bench/load
+//	comings_test.go   what thousands of calls leave behind in it
 //
 // The cost of one function is measured beside its code. Every benchmark runs
 // in the same binary with a peer, what one writes first, and a floor, code

@@ -1,10 +1,12 @@
 package bench_test
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,19 +21,23 @@ import (
 // serveLegs serves a leg to whoever dials; hook sees each before its first
 // frame.
 func serveLegs(tb testing.TB, cfg engine.LegConfig, hook func(*engine.Leg)) (url string) {
+	return serveLegsBy(tb, acsws.Config{}, cfg, hook)
+}
+
+// serveLegsBy is serveLegs with what transport says besides.
+func serveLegsBy(tb testing.TB, transports acsws.Config, cfg engine.LegConfig, hook func(*engine.Leg)) (url string) {
 	eng := engine.New(engine.Config{})
 	hs := httptest.NewUnstartedServer(nil)
 	url = "ws://" + hs.Listener.Addr().String() + "/media"
-	server, err := acsws.New(acsws.Config{
-		BaseURL: url, Insecure: true, MaxRate: 1 << 30, Ping: time.Hour,
-		AdHoc: func() (*engine.Leg, transport.Stream, error) {
-			leg, err := eng.NewLeg(cfg)
-			if err == nil {
-				hook(leg)
-			}
-			return leg, transport.Stream{Bidirectional: true}, err
-		},
-	})
+	transports.BaseURL, transports.Insecure, transports.MaxRate, transports.Ping = url, true, 1<<30, time.Hour
+	transports.AdHoc = func() (*engine.Leg, transport.Stream, error) {
+		leg, err := eng.NewLeg(cfg)
+		if err == nil {
+			hook(leg)
+		}
+		return leg, transport.Stream{Bidirectional: true}, err
+	}
+	server, err := acsws.New(transports)
 	require.NoError(tb, err)
 	hs.Config.Handler = server
 	hs.Start()
@@ -60,15 +66,42 @@ func serveBare(tb testing.TB, fn func(*websocket.Conn)) (url string) {
 
 // serveHandler serves legs whose handler writes what it hears.
 func serveHandler(tb testing.TB) (url string) {
+	return serveLegs(tb, engine.LegConfig{Channels: engine.Unmixed}, echoByHandler)
+}
+
+// servePortable is serveHandler as where sockets cannot be polled.
+func servePortable(tb testing.TB) (url string) {
+	return serveLegsBy(tb, acsws.Config{Portable: true}, engine.LegConfig{Channels: engine.Unmixed}, echoByHandler)
+}
+
+func echoByHandler(l *engine.Leg) {
+	source, frames := l.Source(), 0
+	l.OnRender(func(r *engine.Render) {
+		r.Handle(func(f *pcm.Frame) {
+			source.TryWrite(f.Samples[:])
+			if frames++; frames%flushEvery == 0 {
+				source.Flush()
+			}
+		})
+	})
+}
+
+// serveTap serves legs of which each has a goroutine that writes what it reads.
+func serveTap(tb testing.TB) (url string) {
+	var apps sync.WaitGroup
+	tb.Cleanup(apps.Wait) // after the legs were closed, which is cleaned up first
 	return serveLegs(tb, engine.LegConfig{Channels: engine.Unmixed}, func(l *engine.Leg) {
-		source, frames := l.Source(), 0
-		l.OnRender(func(r *engine.Render) {
-			r.Handle(func(f *pcm.Frame) {
-				source.TryWrite(f.Samples[:])
-				if frames++; frames%flushEvery == 0 {
+		tap, source := l.Tap(8), l.Source()
+		apps.Go(func() {
+			var f pcm.Frame
+			for frames := 1; tap.Read(context.Background(), &f) == nil; frames++ {
+				if _, err := source.Write(context.Background(), f.Samples[:]); err != nil {
+					return
+				}
+				if frames%flushEvery == 0 {
 					source.Flush()
 				}
-			})
+			}
 		})
 	})
 }

@@ -19,15 +19,17 @@ const lapFrames = 500
 // the CPU time of the whole process, kernel and client included: those are the
 // same for all, so the ratio understates what the servers differ by.
 //
-// handler is a leg whose handler writes what it hears. json is what one writes
-// first: ReadMessage, encoding/json both ways. The floor is gorilla with a
+// handler is a leg whose handler writes what it hears; portable the same where
+// each connection has a goroutine; tap a leg whose app reads and writes on a
+// goroutine of its own. json is what one writes first: ReadMessage,
+// encoding/json both ways. The floor is gorilla with a
 // buffer of our own and nothing parsed; it takes turns with the other, so that
 // both meet the same minute of the machine, and x-floor is their ratio.
 func BenchmarkEcho(b *testing.B) {
 	for _, server := range []struct {
 		name  string
 		serve func(testing.TB) string
-	}{{"handler", serveHandler}, {"json", serveJSON}} {
+	}{{"handler", serveHandler}, {"portable", servePortable}, {"tap", serveTap}, {"json", serveJSON}} {
 		for _, conns := range []int{1, 50} {
 			b.Run(fmt.Sprintf("%s/conns=%d", server.name, conns), func(b *testing.B) {
 				subject := dialAll(b, server.serve(b), conns)
