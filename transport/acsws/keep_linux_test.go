@@ -32,11 +32,12 @@ func TestKeptProcessorIsGivenUp(t *testing.T) {
 	say()
 	read(t, tap)
 	require.Len(t, r.server.pollers.all, 1)
+	p := r.server.pollers.all[0]
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2)) // one for it, one for everybody else
 	for i := range 40 {
 		say()
 		if i%2 == 0 {
-			time.Sleep(2 * keepFor * time.Millisecond) // it has given up by itself
+			time.Sleep(2 * keepFor) // it has given up by itself
 		}
 		busy := make(chan bool)
 		go func() { busy <- true }()
@@ -45,6 +46,7 @@ func TestKeptProcessorIsGivenUp(t *testing.T) {
 		f := read(t, tap)
 		require.Equal(t, ramp(320, i+1), f.Samples[:])
 	}
+	require.GreaterOrEqual(t, p.parked.Load(), int64(15), "it gave up when nothing came")
 	// With a single processor, that of the poller is everybody's.
 	runtime.GOMAXPROCS(1)
 	for i := range 10 {

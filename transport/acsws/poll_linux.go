@@ -7,8 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
-	"time"
-	"unsafe"
 
 	"github.com/mixminus/mixminus/engine"
 	"golang.org/x/sys/unix"
@@ -22,12 +20,6 @@ const (
 	// perPoller connections share a goroutine before another is begun: the more,
 	// the fewer wake-ups.
 	perPoller = 512
-	// keepFor is how long a processor is kept with nothing to do, in ms: one
-	// call has a frame every 20.
-	keepFor = 25
-	// denseRate is the number of events a second, of some 400 calls, above which
-	// it is not kept.
-	denseRate = 20_000
 )
 
 // pollers read the sockets of all connections, a few goroutines by epoll(7):
@@ -43,20 +35,25 @@ type pollers struct {
 // poller is one epoll instance and the goroutine that waits on it.
 type poller struct {
 	epfd, wake int // wake is an eventfd
-	file       *os.File
-	raw        syscall.RawConn // of the epoll instance
 	done       chan struct{}
 	load       atomic.Int64 // connections
+	parked     atomic.Int64 // waits in the runtime's poller
 
 	// Owned by the goroutine.
 	events []unix.EpollEvent
 	buf    []byte
-	found  int  // events
-	keeps  bool // its processor, while it waits
+	found  int                // events
+	looks  func(uintptr) bool // look, made once: a closure per wait would be an allocation
+	// file is the epoll instance in the runtime's poller, and raw what waits
+	// there; nil while the processor is kept: each event would wake both.
+	file *os.File
+	raw  syscall.RawConn
+
+	keeps bool  // its processor, while it waits
+	last  int64 // Now, when there were events
 	// Events since some time of Now, and whether there were many before it.
 	handled, since int64
 	crowded        bool
-	looks          func(uintptr) bool // look, made once: a closure per wait would be an allocation
 
 	// Guarded by mu.
 	mu     sync.Mutex
@@ -137,7 +134,7 @@ func (ps *pollers) least(keep bool) *poller {
 		}
 	}
 	processors := runtime.GOMAXPROCS(0)
-	if keep = keep && processors > 1; keep {
+	if keep = keep && mayKeep(); keep {
 		processors-- // to go by the number of cores
 	}
 	if best == nil || best.load.Load() >= perPoller && len(ps.all) < processors {
@@ -184,16 +181,9 @@ func newPoller(keeps bool) (*poller, error) {
 		unix.Close(epfd)
 		return nil, err
 	}
-	_ = unix.SetNonblock(epfd, true)
-	file := os.NewFile(uintptr(epfd), "epoll")
-	raw, err := file.SyscallConn()
-	if err != nil {
-		file.Close()
-		unix.Close(wake)
-		return nil, err
-	}
+	_ = unix.SetNonblock(epfd, true) // else the runtime would not poll it
 	p := &poller{
-		file: file, raw: raw, epfd: epfd, wake: wake, done: make(chan struct{}), keeps: keeps,
+		epfd: epfd, wake: wake, done: make(chan struct{}), keeps: keeps,
 		events: make([]unix.EpollEvent, pollEvents), buf: make([]byte, pollBuffer),
 	}
 	p.looks = p.look
@@ -245,8 +235,9 @@ func (p *poller) drop(l *polledLink) {
 // run is the goroutine.
 func (p *poller) run() {
 	defer close(p.done)
-	defer p.file.Close()
+	defer unix.Close(p.epfd)
 	defer unix.Close(p.wake)
+	defer p.leave()
 	for {
 		n := p.wait()
 		for i := range p.events[:n] {
@@ -267,65 +258,4 @@ func (p *poller) run() {
 			return
 		}
 	}
-}
-
-// wait returns how many events there are. The epoll instance is in the runtime's
-// poller itself: a thread of ours that blocks would give up its processor each
-// time, and have to ask for one again.
-func (p *poller) wait() int {
-	if p.keeps && p.keep() || p.look(uintptr(p.epfd)) {
-		return p.found
-	}
-	if p.raw.Read(p.looks) != nil { // the runtime has no poller for it
-		n, _ := unix.EpollWait(p.epfd, p.events, -1)
-		return max(n, 0)
-	}
-	return p.found
-}
-
-// keep waits for events without the runtime's knowledge: to it, this goroutine
-// runs, so that none of its threads need be woken when a frame comes, its
-// monitor among them, which an otherwise idle process wakes each time. When the
-// runtime wants the processor, to collect garbage or because it is others'
-// turn, it sends the thread a signal, as to any goroutine that runs for long;
-// the wait is then over, with no events, and the next call of a function yields.
-// It reports false if nothing came for a while, or if the program has taken away
-// the processor that it had for it.
-func (p *poller) keep() bool {
-	if p.dense(engine.Now()) {
-		return false
-	}
-	if p.epoll(uintptr(p.epfd), keepFor) == unix.EINTR {
-		p.keeps = runtime.GOMAXPROCS(0) > 1
-		return p.keeps
-	}
-	return p.found > 0
-}
-
-// dense reports whether so much comes that waking up is no longer what a frame
-// costs: then the runtime's way is the better one, for it takes longer, and
-// finds more.
-func (p *poller) dense(now int64) bool {
-	p.handled += int64(p.found)
-	if d := now - p.since; d > int64(10*time.Millisecond) {
-		p.crowded = p.handled*int64(time.Second)/d > denseRate
-		p.handled, p.since = 0, now
-	}
-	return p.crowded
-}
-
-// look finds out whether there are events now, and how many.
-func (p *poller) look(fd uintptr) bool {
-	p.epoll(fd, 0)
-	return p.found > 0
-}
-
-// epoll notes how many events there are within ms. The processor is kept.
-func (p *poller) epoll(fd, ms uintptr) syscall.Errno {
-	p.found = 0
-	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, fd, uintptr(unsafe.Pointer(&p.events[0])), pollEvents, ms, 0, 0)
-	if errno == 0 {
-		p.found = int(n)
-	}
-	return errno
 }
