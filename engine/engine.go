@@ -74,7 +74,11 @@ type Engine struct {
 	legs   map[*Leg]struct{}
 	ending map[*Leg]struct{} // closed, and a connection holds them still
 	past   Totals            // of legs that are over
-	next   int               // pacer of the next leg
+	// Sums that are being made, without the lock, and what was spent meanwhile:
+	// it is in them.
+	sums   int
+	ended  []*Leg
+	next   int // pacer of the next leg
 	closed bool
 }
 

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"math/bits"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -64,14 +65,50 @@ type Histogram struct {
 	max    int64
 }
 
-// add adds what h has now.
-func (t *Histogram) add(h *latency) {
-	for i := range h.buckets {
-		n := int64(h.buckets[i].Load())
-		t.counts[i] += n
-		t.count += n
+// add adds what h has now, and returns the 99th percentile of that.
+func (t *Histogram) add(h *latency) (p99 time.Duration) {
+	var counts [latBuckets]int64
+	n := int64(0)
+	for i := range counts {
+		counts[i] = int64(h.buckets[i].Load())
+		n += counts[i]
 	}
-	t.max = max(t.max, h.max.Load())
+	if n == 0 {
+		return 0
+	}
+	most := h.max.Load()
+	rank, seen := int64(0.99*float64(n)), int64(0)
+	for i, k := range counts {
+		if seen += k; p99 == 0 && k > 0 && seen > rank {
+			p99 = time.Duration(min(upper(i), most))
+		}
+		t.counts[i] += k
+	}
+	t.count += n
+	t.max = max(t.max, most)
+	return p99
+}
+
+// lateness is a Histogram that one goroutine records in, a thousand times a
+// second at most, for as long as the process lives.
+type lateness struct {
+	mu sync.Mutex
+	h  Histogram
+}
+
+func (l *lateness) since(at int64) {
+	d := max(Now()-at, 0)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.h.counts[bucketOf(d)]++
+	l.h.count++
+	l.h.max = max(l.h.max, d)
+}
+
+func (l *lateness) addTo(t *Histogram) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t.Merge(&l.h)
 }
 
 // Merge adds what another has.

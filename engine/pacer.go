@@ -22,7 +22,7 @@ type pacer struct {
 	// beats, which always are.
 	armed   [phases]atomic.Int64
 	beating [phases]atomic.Int64
-	late    latency // of turns
+	late    lateness // of turns
 
 	// Guarded by mu.
 	mu      sync.Mutex
@@ -142,6 +142,7 @@ func (p *pacer) run() {
 		}
 		now := Now()
 		if now-at*phaseNanos > suspended {
+			p.late.since(at * phaseNanos)
 			turn = now / phaseNanos // nobody wants those turns any more
 			continue
 		}

@@ -38,7 +38,7 @@ type Render struct {
 
 // renderCounters have one writer, the producing goroutine.
 type renderCounters struct {
-	frames, silent, concealed, lost, network, late, dtx, clockFree, padded, deviation atomic.Int64
+	frames, silent, concealed, lost, network, found, late, dtx, clockFree, padded, deviation atomic.Int64
 }
 
 // RenderStats counts a render context's frames of 20 ms.
@@ -53,9 +53,11 @@ type RenderStats struct {
 	// time.
 	Concealed int64 `json:"concealed"`
 	// Lost slots: due between two connections; where packets are numbered,
-	// also those that the network lost. Late ones came after their time.
-	Lost int64 `json:"lost"`
-	Late int64 `json:"late"`
+	// also those that the network lost. Late ones came after their time, and
+	// Found ones had been taken for lost, and are not among them any more.
+	Lost  int64 `json:"lost"`
+	Late  int64 `json:"late"`
+	Found int64 `json:"found"`
 	// DTX slots: not sent by the sender's choice.
 	DTX int64 `json:"dtx"`
 	// ClockFree chunks had no usable timestamp and were counted on.
@@ -126,10 +128,11 @@ func (r *Render) Stats() RenderStats {
 	s := RenderStats{
 		Speaker: r.speaker, RawID: r.rawID,
 		Frames: r.n.frames.Load(), Silent: r.n.silent.Load(),
-		Concealed: r.n.concealed.Load(), Lost: r.n.lost.Load() + r.n.network.Load(), Late: r.n.late.Load(), DTX: r.n.dtx.Load(),
+		Concealed: r.n.concealed.Load(), Found: r.n.found.Load(), Late: r.n.late.Load(), DTX: r.n.dtx.Load(),
 		ClockFree: r.n.clockFree.Load(), Padded: r.n.padded.Load(),
 		MaxDeviation: r.n.deviation.Load(),
 	}
+	s.Lost = r.n.lost.Load() + r.n.network.Load() - s.Found
 	r.leg.mu.Lock()
 	defer r.leg.mu.Unlock()
 	s.TapDropped = dropped(r.dropped, r.own)
@@ -183,8 +186,11 @@ func (r *Render) Commit(c Chunk) {
 // frames. A packet that was taken for lost and comes late makes lost negative.
 // Same goroutine as Commit.
 func (r *Render) Missed(lost, late int64) {
-	if lost != 0 {
+	switch {
+	case lost > 0:
 		r.n.network.Add(lost)
+	case lost < 0:
+		r.n.found.Add(-lost)
 	}
 	if late != 0 {
 		r.n.late.Add(late)

@@ -87,6 +87,7 @@ func (e *Engine) NewRoom(cfg RoomConfig) (*Room, error) {
 	}
 	r.beat = leg.source.pacer.newBeat(func(int64) { r.tick() }, r.end)
 	if err := r.beat.Start(); err != nil {
+		r.port.Detach(Now())
 		leg.Close()
 		return nil, err
 	}

@@ -1,9 +1,13 @@
 package engine
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
-// Totals sums the legs of an engine, those that are over included: counters
-// only grow. What rooms do within is not in it, but what their members hear and
+// Totals sums the legs of an engine, those that are over included: but for Lost,
+// counters only grow. What rooms do within is not in it, but what their members hear and
 // say is.
 type Totals struct {
 	// Legs open now, and Opened ever; rooms have one too.
@@ -13,8 +17,10 @@ type Totals struct {
 	FramesIn  int64 `json:"frames_in"`
 	Silent    int64 `json:"silent"`
 	Concealed int64 `json:"concealed"`
-	// Slots without audio, and frames that had to be placed by counting.
+	// Slots without audio (Lost may fall: see Found), and frames that had to be
+	// placed by counting.
 	Lost      int64 `json:"lost"`
+	Found     int64 `json:"found"`
 	Late      int64 `json:"late"`
 	DTX       int64 `json:"dtx"`
 	ClockFree int64 `json:"clock_free"`
@@ -41,25 +47,35 @@ type Totals struct {
 	WorstSendLatency time.Duration `json:"-"`
 }
 
-// Totals returns the sums. It looks at every leg, with no lock that frames take:
-// for scrapes and tables.
+// Totals returns the sums. It looks at every leg, and holds up neither frames nor
+// legs that begin or end: for scrapes and tables.
 func (e *Engine) Totals() *Totals {
 	e.mu.Lock()
-	defer e.mu.Unlock()
+	e.sums++
 	t := e.past
 	t.Legs = len(e.legs)
-	for l := range e.legs {
-		t.add(l)
-		if !l.cfg.inner {
-			t.WorstLatency = max(t.WorstLatency, l.lat.summary().P99)
-			t.WorstSendLatency = max(t.WorstSendLatency, l.source.lat.summary().P99)
+	all := make([]*Leg, 0, len(e.legs)+len(e.ending)+len(e.ended))
+	all = slices.AppendSeq(all, maps.Keys(e.legs))
+	open := len(all)
+	all = slices.AppendSeq(all, maps.Keys(e.ending))
+	all = append(all, e.ended...)
+	e.mu.Unlock()
+	for i, l := range all {
+		p99, sendP99 := t.add(l)
+		if i < open {
+			t.WorstLatency, t.WorstSendLatency = max(t.WorstLatency, p99), max(t.WorstSendLatency, sendP99)
 		}
 	}
-	for l := range e.ending {
-		t.add(l)
-	}
 	for _, p := range e.pacers {
-		t.PacerLate.add(&p.late)
+		p.late.addTo(&t.PacerLate)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.sums--; e.sums == 0 {
+		for _, l := range e.ended {
+			e.past.add(l)
+		}
+		e.ended = nil
 	}
 	return &t
 }
@@ -75,8 +91,8 @@ func (e *Engine) forget(l *Leg) {
 	}
 }
 
-// spent keeps the sums of a leg that is closed and forgotten, and into which
-// nothing more will come: once.
+// spent keeps the sums of a leg that is closed, and into which nothing more will
+// come: once.
 func (e *Engine) spent(l *Leg) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -87,12 +103,17 @@ func (e *Engine) spent(l *Leg) {
 	}
 	delete(e.ending, l)
 	delete(e.legs, l)
+	if e.sums > 0 {
+		e.ended = append(e.ended, l)
+		return
+	}
 	e.past.add(l)
 }
 
-func (t *Totals) add(l *Leg) {
+// add adds a leg, and returns the 99th percentiles of its latencies.
+func (t *Totals) add(l *Leg) (p99, sendP99 time.Duration) {
 	if l.cfg.inner {
-		return
+		return 0, 0
 	}
 	for _, r := range *l.renders.Load() {
 		s := r.Stats()
@@ -100,6 +121,7 @@ func (t *Totals) add(l *Leg) {
 		t.Silent += s.Silent
 		t.Concealed += s.Concealed
 		t.Lost += s.Lost
+		t.Found += s.Found
 		t.Late += s.Late
 		t.DTX += s.DTX
 		t.ClockFree += s.ClockFree
@@ -118,6 +140,5 @@ func (t *Totals) add(l *Leg) {
 	t.FlushedSamples += s.Flushed
 	t.PaddedSamples += s.Padded
 	t.SourceTapDropped += s.TapDropped
-	t.Latency.add(&l.lat)
-	t.SendLatency.add(&l.source.lat)
+	return t.Latency.add(&l.lat), t.SendLatency.add(&l.source.lat)
 }

@@ -33,8 +33,12 @@ type RTPStats struct {
 	// Received packets. Lost ones never came, Late ones too late to be heard,
 	// Duplicate ones twice; Recovered ones were lost and are heard all the same
 	// (FEC).
-	Received  int64 `json:"received"`
-	Lost      int64 `json:"lost"`
+	Received int64 `json:"received"`
+	Lost     int64 `json:"lost"`
+	// Missing ones were not there when they were due, and Found ones of these
+	// came later: the others are lost.
+	Missing   int64 `json:"missing"`
+	Found     int64 `json:"found"`
 	Late      int64 `json:"late"`
 	Duplicate int64 `json:"duplicate"`
 	Recovered int64 `json:"recovered"`

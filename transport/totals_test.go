@@ -26,7 +26,7 @@ func TestTotals(t *testing.T) {
 	total.Add(b)
 	want := Stats{
 		Connections: 2, Refused: 1, MessagesIn: 5, MessagesOut: 7,
-		BadMessages: map[string]int64{"json": 3, "rate": 3}, RTP: &RTPStats{Lost: 4, PeerLost: -1},
+		BadMessages: map[string]int64{"json": 3, "rate": 3}, RTP: &RTPStats{Lost: 4},
 	}
 	sum, open, connected = total.Sum()
 	require.Equal(t, want, sum)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -44,11 +45,21 @@ func (t toolchain) differs(was toolchain) (how []string) {
 		{"Go", t.Go, was.Go}, {"architecture", t.Arch, was.Arch},
 		{"vectors", t.Vectors, was.Vectors}, {"valgrind", t.Valgrind, was.Valgrind},
 	} {
-		if f.is != f.was {
+		if f.is != f.was && !samePatched(f.is, f.was) {
 			how = append(how, fmt.Sprintf("%s is %q here, %q in the baseline", f.what, f.is, f.was))
 		}
 	}
 	return how
+}
+
+// patch is the number of a patch release of Go, in which code is as it was, to
+// a percent.
+var patch = regexp.MustCompile(`^(go\d+\.\d+)\.\d+`)
+
+// samePatched reports whether both are the same release of Go, but for patches.
+func samePatched(is, was string) bool {
+	a, b := patch.FindString(is), patch.FindString(was)
+	return a != "" && b != "" && patch.ReplaceAllString(is, "$1") == patch.ReplaceAllString(was, "$1")
 }
 
 // A baseline is what is stored.

@@ -61,6 +61,16 @@ func TestMissing(t *testing.T) {
 	require.Equal(t, []string{"engine/ring BenchmarkY"}, one(figures{}).without(list))
 }
 
+// A patch release of Go makes the same instructions: they are compared.
+func TestPatchedToolchain(t *testing.T) {
+	dearer := one(figures{0, 0, 2000})
+	dearer.Toolchain = here
+	dearer.Toolchain.Go = "go1.26.11"
+	rep := judge(one(figures{0, 0, 1000}), dearer)
+	require.False(t, rep.OK)
+	require.Empty(t, rep.Skipped)
+}
+
 // Other toolchains make other instructions, but not other allocations.
 func TestAnotherToolchain(t *testing.T) {
 	for name, other := range map[string]toolchain{

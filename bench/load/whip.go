@@ -33,9 +33,25 @@ type whip struct {
 func newWHIP(cfg *Config) *whip {
 	return &whip{
 		url: cfg.offers.String(), header: cfg.Header,
-		client: &http.Client{Transport: &http.Transport{
+		client: &http.Client{CheckRedirect: stayedWith(cfg.Header), Transport: &http.Transport{
 			TLSClientConfig: cfg.TLS.Clone(), MaxIdleConnsPerHost: maxDials, IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: maxAnswer,
 		}},
+	}
+}
+
+// stayedWith follows redirects, some, and takes none of the run's headers to
+// another host.
+func stayedWith(header http.Header) func(*http.Request, []*http.Request) error {
+	return func(r *http.Request, via []*http.Request) error {
+		if len(via) > 3 {
+			return errors.New("more than 3 redirects")
+		}
+		if first := via[0].URL; r.URL.Host != first.Host || r.URL.Scheme != first.Scheme {
+			for k := range header {
+				delete(r.Header, k)
+			}
+		}
+		return nil
 	}
 }
 

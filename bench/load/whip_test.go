@@ -364,6 +364,16 @@ func TestWHIPSecrets(t *testing.T) {
 	w.end(hs.URL + "/session")
 	require.NotNil(t, there)
 	require.Empty(t, there.Get("Authorization"))
+	away := httptest.NewServer(http.RedirectHandler(hs.URL, http.StatusTemporaryRedirect))
+	defer away.Close()
+	there, cfg.Header = nil, http.Header{"X-Api-Key": {"secret"}}
+	redirected := newWHIP(&cfg)
+	redirected.url = away.URL
+	_, _, err = redirected.post(t.Context(), "v=0")
+	require.ErrorContains(t, err, "HTTP 200 OK: want 201")
+	require.NotNil(t, there)
+	require.Empty(t, there.Get("X-Api-Key"))
+	redirected.client.CloseIdleConnections()
 	_, _, err = w.post(t.Context(), "v=0")
 	require.ErrorContains(t, err, "connection refused")
 	require.NotContains(t, err.Error(), "key")

@@ -189,11 +189,15 @@ func runServe(ctx context.Context, f serveFlags, out io.Writer, log *slog.Logger
 	if cfg.listener, err = net.Listen("tcp", f.listen); err != nil {
 		return fmt.Errorf("--listen %s: %w; is another serve running?", f.listen, err)
 	}
-	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1) // the one that is kept
-	cfg.keepProcessor = true
+	cfg.keepProcessor = cfg.acs != nil || cfg.graph != nil
 	s, err := startService(cfg)
 	if err != nil {
 		return err
+	}
+	if cfg.keepProcessor && runtime.GOOS == "linux" {
+		// The one that is kept, beside those that others reckon with. From now
+		// on a CPU limit that changes changes nothing here.
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
 	}
 	if f.json {
 		err = json.NewEncoder(out).Encode(s.urls)

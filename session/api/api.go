@@ -179,15 +179,16 @@ func New(cfg Config) (*Server, error) {
 		s.mux.Handle(r.method+" "+r.path, s.handler(r))
 		allowed[r.path] = append(allowed[r.path], r.method)
 	}
+	if cfg.Metrics != nil {
+		s.mux.Handle("GET /metrics", cfg.Metrics)
+		allowed["/metrics"] = []string{http.MethodGet}
+	}
 	for path, methods := range allowed {
 		s.mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			slices.Sort(methods)
 			w.Header().Set("Allow", strings.Join(methods, ", "))
 			writeError(w, &Error{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed", Message: r.Method + " is not served here"})
 		})
-	}
-	if cfg.Metrics != nil {
-		s.mux.Handle("GET /metrics", cfg.Metrics)
 	}
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeError(w, &Error{Status: http.StatusNotFound, Code: "not_found", Message: "nothing is served at this path"})

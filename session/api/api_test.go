@@ -207,6 +207,14 @@ func TestMetrics(t *testing.T) {
 	require.Equal(t, "frames 1", body)
 	status, _ = get("guess")
 	require.Equal(t, 401, status)
+	req, err := http.NewRequest("POST", w.server.URL+"/metrics", nil)
+	require.NoError(t, err)
+	req.Header.Set("Authorization", "Bearer s3cret")
+	resp, err := w.server.Client().Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	require.Equal(t, 405, resp.StatusCode)
+	require.Equal(t, "GET", resp.Header.Get("Allow"))
 }
 
 func TestIncoming(t *testing.T) {

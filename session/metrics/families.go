@@ -109,11 +109,11 @@ var families = []family{
 			}
 		}
 	}},
-	{named("rtp_packets_total", "RTP packets by what became of them, and those that peers say they lost.", "transport", "kind"), counter, func(v *view, to emit, _ observe) {
+	{named("rtp_packets_total", "RTP packets by what became of them: missing were not there when they were due, found of these came later.", "transport", "kind"), counter, func(v *view, to emit, _ observe) {
 		ofRTP(v, func(name string, s *transport.RTPStats) {
 			for _, c := range []count{
-				{"received", s.Received}, {"lost", s.Lost}, {"late", s.Late}, {"duplicate", s.Duplicate}, {"recovered", s.Recovered},
-				{"sent", s.Sent}, {"withheld", s.Withheld}, {"peer_lost", max(0, s.PeerLost)},
+				{"received", s.Received}, {"missing", s.Missing}, {"found", s.Found}, {"late", s.Late}, {"duplicate", s.Duplicate}, {"recovered", s.Recovered},
+				{"sent", s.Sent}, {"withheld", s.Withheld},
 			} {
 				to(float64(c.n), name, c.label)
 			}
@@ -132,8 +132,9 @@ var families = []family{
 		each(to, count{"silent", v.media.Silent}, count{"concealed", v.media.Concealed}, count{"clock_free", v.media.ClockFree})
 	}},
 	{named("slots_missing_total", "Slots of 20 ms without a frame: lost, come too late, or silence that was not sent.", "reason"), counter, func(v *view, to emit, _ observe) {
-		each(to, count{"lost", v.media.Lost}, count{"late", v.media.Late}, count{"dtx", v.media.DTX})
+		each(to, count{"lost", v.media.Lost + v.media.Found}, count{"late", v.media.Late}, count{"dtx", v.media.DTX})
 	}},
+	{named("slots_found_total", "Slots of those lost whose frame came after all, too late to be heard."), counter, func(v *view, to emit, _ observe) { to(float64(v.media.Found)) }},
 	{named("frames_dropped_total", "Frames that a slow reader of a tap did not get.", "tap"), counter, func(v *view, to emit, _ observe) {
 		each(to, count{"render", int64(v.media.TapDropped)}, count{"source", int64(v.media.SourceTapDropped)})
 	}},

@@ -43,7 +43,7 @@ func (a *address) Drain()      { a.of.totals.End(a) }
 func (a *address) Stats() transport.Stats {
 	return transport.Stats{
 		Connections: 1, MessagesIn: 3, MessagesOut: 2, Connected: true,
-		BadMessages: map[string]int64{"bad_json": 1}, RTP: &transport.RTPStats{Codec: "PCMU/8000", Received: 3, PeerLost: -2},
+		BadMessages: map[string]int64{"bad_json": 1}, RTP: &transport.RTPStats{Codec: "PCMU/8000", Received: 3, Missing: 2, Found: 1, Lost: 1},
 	}
 }
 
@@ -173,7 +173,8 @@ func TestMetrics(t *testing.T) {
 		`mixminus_messages_total{direction="in",transport="acs"}`:            3,
 		`mixminus_messages_bad_total{reason="bad_json",transport="acs"}`:     1,
 		`mixminus_rtp_packets_total{kind="received",transport="acs"}`:        3,
-		`mixminus_rtp_packets_total{kind="peer_lost",transport="acs"}`:       0,
+		`mixminus_rtp_packets_total{kind="missing",transport="acs"}`:         2,
+		`mixminus_rtp_packets_total{kind="found",transport="acs"}`:           1,
 		`mixminus_addresses{transport="rtp"}`:                                0,
 		`mixminus_recordings_total`:                                          0,
 	} {

@@ -34,6 +34,7 @@ type endpoint struct {
 	carrying *peer // the one that has the leg
 	heir     *peer // is connected, and waits until carrying has left it
 	draining bool
+	past     transport.Stats // of sessions that are over
 	// What the app was told, and is to be: whoever is telling it goes on until
 	// both agree, so that it is told in order and without the lock.
 	told, up, telling bool
@@ -172,6 +173,9 @@ func (e *endpoint) left(p *peer, why error, admitted bool) {
 	e.tell(p, false, why)
 	e.mu.Lock()
 	if e.carrying == p {
+		if m := e.media.Swap(nil); m != nil {
+			e.past.Add(p.stats(m))
+		}
 		e.carrying = nil
 	}
 	if e.heir == p {
@@ -268,20 +272,20 @@ func (e *endpoint) Drain() {
 // Stats returns the counters.
 func (e *endpoint) Stats() transport.Stats {
 	e.mu.Lock()
-	p, up := e.carrying, e.told
-	e.mu.Unlock()
+	defer e.mu.Unlock()
 	s := transport.Stats{
-		Connections: e.sessions.Load(), Refused: e.refused.Load(), Connected: up, BadMessages: map[string]int64{},
+		Connections: e.sessions.Load(), Refused: e.refused.Load(), Connected: e.told, BadMessages: map[string]int64{},
 	}
-	m := e.media.Load()
-	if m == nil {
-		return s
+	s.Add(e.past)
+	if m := e.media.Load(); m != nil && e.carrying != nil {
+		s.Add(e.carrying.stats(m))
 	}
-	var bad map[string]int64
-	if p != nil {
-		bad = map[string]int64{"queue_full": p.in.dropped.Load() + p.control.dropped.Load(), "malformed": p.malformed.Load()}
-	}
-	m.Describe(&s, bad)
+	return s
+}
+
+// stats are those of one session, which m carries.
+func (p *peer) stats(m *rtpleg.Media) (s transport.Stats) {
+	m.Describe(&s, map[string]int64{"queue_full": p.in.dropped.Load() + p.control.dropped.Load(), "malformed": p.malformed.Load()})
 	s.MessagesIn, s.MessagesOut = s.RTP.Received, s.RTP.Sent
 	return s
 }

@@ -63,7 +63,7 @@ func (m *Media) Describe(to *transport.Stats, bad map[string]int64) {
 func (s *Stats) summary(codec string) *transport.RTPStats {
 	j, ms := &s.In.Jitter, func(ns int64) float64 { return float64(ns/1000) / 1000 }
 	return &transport.RTPStats{
-		Codec: codec, Received: j.Received, Lost: max(0, j.Missing-j.Found), Late: j.Late, Duplicate: j.Duplicate,
+		Codec: codec, Received: j.Received, Lost: max(0, j.Missing-j.Found), Missing: j.Missing, Found: j.Found, Late: j.Late, Duplicate: j.Duplicate,
 		Recovered: s.In.Recovered, Concealed: s.In.Concealed, Restarts: j.Restarts,
 		Jitter: ms(s.In.NetworkJitter), Delay: ms(s.In.Delay), Target: ms(j.Target),
 		Sent: s.Out.Packets, Keys: s.In.Tones.Presses,
