@@ -65,28 +65,14 @@ type Histogram struct {
 	max    int64
 }
 
-// add adds what h has now, and returns the 99th percentile of that.
-func (t *Histogram) add(h *latency) (p99 time.Duration) {
-	var counts [latBuckets]int64
-	n := int64(0)
-	for i := range counts {
-		counts[i] = int64(h.buckets[i].Load())
-		n += counts[i]
+// add adds what h has now.
+func (t *Histogram) add(h *latency) {
+	for i := range h.buckets {
+		n := int64(h.buckets[i].Load())
+		t.counts[i] += n
+		t.count += n
 	}
-	if n == 0 {
-		return 0
-	}
-	most := h.max.Load()
-	rank, seen := int64(0.99*float64(n)), int64(0)
-	for i, k := range counts {
-		if seen += k; p99 == 0 && k > 0 && seen > rank {
-			p99 = time.Duration(min(upper(i), most))
-		}
-		t.counts[i] += k
-	}
-	t.count += n
-	t.max = max(t.max, most)
-	return p99
+	t.max = max(t.max, h.max.Load())
 }
 
 // lateness is a Histogram that one goroutine records in, a thousand times a

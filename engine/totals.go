@@ -7,8 +7,8 @@ import (
 )
 
 // Totals sums the legs of an engine, those that are over included: but for Lost,
-// counters only grow. What rooms do within is not in it, but what their members hear and
-// say is.
+// counters only grow. What rooms do within is not in it, but what their members
+// hear and say is.
 type Totals struct {
 	// Legs open now, and Opened ever; rooms have one too.
 	Legs   int   `json:"legs"`
@@ -140,5 +140,10 @@ func (t *Totals) add(l *Leg) (p99, sendP99 time.Duration) {
 	t.FlushedSamples += s.Flushed
 	t.PaddedSamples += s.Padded
 	t.SourceTapDropped += s.TapDropped
-	return t.Latency.add(&l.lat), t.SendLatency.add(&l.source.lat)
+	var in, out Histogram
+	in.add(&l.lat)
+	out.add(&l.source.lat)
+	t.Latency.Merge(&in)
+	t.SendLatency.Merge(&out)
+	return in.Quantile(0.99), out.Quantile(0.99)
 }

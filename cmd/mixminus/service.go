@@ -17,7 +17,6 @@ import (
 	"github.com/mixminus/mixminus/engine/record"
 	"github.com/mixminus/mixminus/session"
 	"github.com/mixminus/mixminus/session/api"
-	"github.com/mixminus/mixminus/session/metrics"
 	"github.com/mixminus/mixminus/transport"
 	"github.com/mixminus/mixminus/transport/acsws"
 )
@@ -232,20 +231,6 @@ func (s *service) route(cfg serviceConfig) error {
 	mux.Handle("/metrics", control)
 	s.http = &http.Server{Handler: withBodyDeadline(mux), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
 	return nil
-}
-
-// metrics is what Prometheus is told.
-func (s *service) metrics(cfg serviceConfig) (http.Handler, error) {
-	carried := []metrics.Transport{{Name: "acs", Totals: s.media.Totals(), Refused: s.media.Refused}}
-	for i := range s.clouds {
-		if of := s.clouds[i].carried; of != nil {
-			carried = append(carried, of())
-		}
-	}
-	if s.webrtc != nil {
-		carried = append(carried, metrics.Transport{Name: "webrtc", Totals: s.webrtc.Totals(), Refused: s.webrtc.Refused})
-	}
-	return metrics.New(metrics.Config{Manager: s.manager, Transports: carried, Recorder: s.recorder, Logger: cfg.log})
 }
 
 // answer takes what rings, unless that is left to the control API.
