@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -55,6 +56,101 @@ func BenchmarkPacing(b *testing.B) {
 				b.ReportMetric(ours/least, q.name+"/floor")
 			}
 		})
+	}
+}
+
+// BenchmarkBusyPacing is pacing in a process whose other goroutines keep every
+// processor of the runtime busy, as an app's own work does on a full machine. A
+// turn of the engine, a goroutine in time.Sleep and a thread that sleeps in the
+// kernel (a pacer without its understudy) are due every 20 ms, all in the same
+// seconds.
+func BenchmarkBusyPacing(b *testing.B) {
+	var turn, timer, thread lateness
+	for b.Loop() {
+		stop := keepBusy()
+		var all sync.WaitGroup
+		all.Go(func() { turn.addTurns(b) })
+		all.Go(timer.addTimers)
+		all.Go(thread.addWakes)
+		all.Wait()
+		stop()
+	}
+	b.ReportMetric(0, "ns/op") // two seconds
+	for _, l := range []struct {
+		name string
+		of   *lateness
+	}{{"", &turn}, {"timer-", &timer}, {"thread-", &thread}} {
+		b.ReportMetric(l.of.quantile(0.5), l.name+"p50-µs")
+		b.ReportMetric(l.of.quantile(0.99), l.name+"p99-µs")
+	}
+}
+
+// busyTurns of each, in a run of BenchmarkBusyPacing.
+const busyTurns = 100
+
+// keepBusy has pairs of goroutines hand work to each other until stop is called.
+func keepBusy() (stop func()) {
+	var over atomic.Bool
+	var all sync.WaitGroup
+	work := func(d time.Duration) {
+		for at := time.Now(); time.Since(at) < d; {
+		}
+	}
+	for range 4 * runtime.GOMAXPROCS(0) {
+		to, from := make(chan bool), make(chan bool)
+		all.Go(func() {
+			for range to {
+				work(300 * time.Microsecond)
+				from <- true
+			}
+		})
+		all.Go(func() {
+			defer close(to)
+			for !over.Load() {
+				to <- true
+				work(100 * time.Microsecond)
+				<-from
+			}
+		})
+	}
+	return func() { over.Store(true); all.Wait() }
+}
+
+func (l *lateness) addTurns(tb testing.TB) {
+	eng := engine.New(engine.Config{})
+	defer eng.Close()
+	done := make(chan struct{})
+	n := 0
+	beat := eng.NewBeat(nil, func(at int64) {
+		if n++; n <= busyTurns {
+			l.ns = append(l.ns, engine.Now()-at)
+		}
+		if n == busyTurns {
+			close(done)
+		}
+	}, func() {})
+	require.NoError(tb, beat.Start())
+	<-done
+	beat.Stop()
+}
+
+func (l *lateness) addTimers() {
+	at := engine.Now()
+	for range busyTurns {
+		at += int64(pcm.FrameDuration)
+		time.Sleep(time.Duration(at - engine.Now()))
+		l.ns = append(l.ns, engine.Now()-at)
+	}
+}
+
+func (l *lateness) addWakes() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	at := engine.Now()
+	for range busyTurns {
+		at += int64(pcm.FrameDuration)
+		sleepUntil(at)
+		l.ns = append(l.ns, engine.Now()-at)
 	}
 }
 

@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 )
 
-// Beat is work that is done every 20 ms on a pacer's goroutine: of rooms, and
+// Beat is work that is done every 20 ms on the turns of a pacer: of rooms, and
 // of transports whose peers do not pace themselves.
 type Beat struct {
 	// Static after construction.
@@ -21,13 +21,12 @@ type Beat struct {
 }
 
 // NewBeat makes a beat that, once started, calls turn every 20 ms: on an
-// absolute schedule, on one goroutine, on which others take their turns too, so
-// that it must not block. at is when the turn was due (Now). One that is late is
-// made up for, with its own time, but after 200 ms: then those in between are
-// left out. Beats that are near to one another are on the same
-// goroutine and never run at once; near may be nil. If the engine is closed
-// before Stop, closed is called instead, once, when no turn is under way any
-// more.
+// absolute schedule, one turn of a pacer after the other, so that it must not
+// block. at is when the turn was due (Now). One that is late is made up for, with
+// its own time, but after 200 ms: then those in between are left out. Beats that
+// are near to one another are of the same pacer and never run at once; near may
+// be nil. If the engine is closed before Stop, closed is called instead, once,
+// when no turn is under way any more.
 func (e *Engine) NewBeat(near *Beat, turn func(at int64), closed func()) *Beat {
 	if near != nil {
 		return near.pacer.newBeat(turn, closed)
@@ -47,7 +46,7 @@ func (e *Engine) NewBeat(near *Beat, turn func(at int64), closed func()) *Beat {
 	return least.newBeat(turn, closed)
 }
 
-// Anchors returns a beat for each goroutine that there is, for others to be near
+// Anchors returns a beat for each pacer that there is, for others to be near
 // to: for who spreads work by itself. They are not to be started.
 func (e *Engine) Anchors() []*Beat {
 	all := make([]*Beat, len(e.pacers))

@@ -98,7 +98,7 @@ func TestBeatsAreSpread(t *testing.T) {
 	}
 }
 
-// TestAnchors: who is near to one of them is on its goroutine.
+// TestAnchors: who is near to one of them has the same pacer.
 func TestAnchors(t *testing.T) {
 	e := New(Config{})
 	defer e.Close()

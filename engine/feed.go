@@ -29,7 +29,7 @@ type feed struct {
 	tap *Tap
 	asm *mix.Assembler // of all speakers of an unmixed leg, else nil
 
-	// Owned by the pacer's goroutine.
+	// Owned by the pacer's turns.
 	queue   memberQueue
 	in      mix.Samples // what is said in this turn
 	spoke   bool        // in holds something
@@ -141,7 +141,7 @@ func (f *feed) scale(target float32) {
 
 // cushion lets a source that is written once in a turn not run dry between two.
 type cushion struct {
-	primed bool // owned by the pacer's goroutine
+	primed bool // owned by the pacer's turns
 
 	refused atomic.Int64
 }

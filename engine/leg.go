@@ -68,8 +68,8 @@ type LegConfig struct {
 	// OnDTMF tells of a key that a party pressed: one of 0-9, *, #, A-D;
 	// speaker is "" when the cloud does not tell. Same goroutine.
 	OnDTMF func(tone byte, speaker string)
-	// OnMark tells that a mark was played or flushed, one at a time, on a
-	// pacer's goroutine or on the one that flushes or closes. It must not
+	// OnMark tells that a mark was played or flushed, one at a time, at a turn
+	// of a pacer or on the goroutine that flushes or closes. It must not
 	// block; it may TryWrite, Flush and Mark.
 	OnMark func(Mark)
 

@@ -24,7 +24,7 @@ type Listener struct {
 	beat       *Beat
 	done       chan struct{}
 
-	// Owned by the pacer's goroutine.
+	// Owned by the pacer's turns.
 	feed
 	cushion
 	said  said
@@ -102,7 +102,7 @@ func (l *Listener) Stats() ListenerStats {
 	return s
 }
 
-// end detaches the listener: on the pacer's goroutine, or after its end.
+// end detaches the listener: at a turn of the pacer, or after its end.
 func (l *Listener) end() {
 	l.over.Do(func() {
 		l.beat.Stop()

@@ -15,7 +15,7 @@ type Member struct {
 	rawID []byte
 	left  chan struct{}
 
-	// Owned by the pacer's goroutine.
+	// Owned by the pacer's turns.
 	feed    // what it says
 	cushion // of what it hears
 	context *Render

@@ -5,18 +5,20 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // phases spread the sources of a pacer over the 20 ms.
 const phases = 20
 
-// pacer is one goroutine that moves all armed sources of its legs on an
-// absolute schedule: source of phase p at every p + k·20 ms. It sleeps while
-// none is armed. It makes only non-blocking writes.
+// pacer moves all armed sources of its legs on an absolute schedule, one after
+// the other: source of phase p at every p + k·20 ms. It sleeps while none is
+// armed. It makes only non-blocking writes.
 type pacer struct {
 	stop  chan struct{}
 	ended chan struct{}
 	bell  chan struct{}
+	sleep func(until int64)
 
 	// armed counts the armed sources of each phase, at least, and beating the
 	// beats, which always are.
@@ -24,7 +26,15 @@ type pacer struct {
 	beating [phases]atomic.Int64
 	late    lateness // of turns
 
-	// Guarded by mu.
+	// Guarded by turning.
+	turning    sync.Mutex
+	turn       int64 // the first that is not taken yet
+	idle       bool  // nothing is on the schedule
+	due        []*Source
+	dueBeats   []*Beat
+	understudy understudy
+
+	// Guarded by mu, which may be locked while turning is.
 	mu      sync.Mutex
 	started bool
 	closed  bool
@@ -35,7 +45,9 @@ type pacer struct {
 }
 
 func newPacer() *pacer {
-	return &pacer{stop: make(chan struct{}), ended: make(chan struct{}), bell: make(chan struct{}, 1)}
+	p := &pacer{stop: make(chan struct{}), ended: make(chan struct{}), bell: make(chan struct{}, 1), sleep: sleepUntil, idle: true}
+	p.understudy = understudy{pacer: p, wanted: kernelSleeps, needed: kernelSleeps}
+	return p
 }
 
 // arm asks for the source to be moved at its next turn.
@@ -106,6 +118,7 @@ func (p *pacer) close() {
 	if started {
 		<-p.ended
 	}
+	p.understudy.dismiss()
 	p.mu.Lock()
 	left := slices.Concat(p.beats[:]...)
 	p.mu.Unlock()
@@ -121,53 +134,85 @@ func (p *pacer) run() {
 	defer close(p.ended)
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	var due []*Source
-	var beats []*Beat
-	turn := Now()/phaseNanos + 1
+	late := time.Duration(0)
 	for {
-		at, ok := p.nextTurn(turn)
+		at, ok := p.advance(late)
 		if !ok {
 			select {
 			case <-p.bell:
-				turn = max(turn, Now()/phaseNanos+1)
+				late = 0
 				continue
 			case <-p.stop:
 				return
 			}
 		}
+		// Not in one go: a source may be armed whose turn is earlier.
+		at = min(at, Now()+nap)
+		p.sleep(at)
+		late = time.Duration(Now() - at)
+	}
+}
+
+// advance is takeDue, for the pacer's goroutine, which was woken so late.
+func (p *pacer) advance(late time.Duration) (at int64, ok bool) {
+	p.turning.Lock()
+	defer p.turning.Unlock()
+	p.understudy.judge(late)
+	if at, ok = p.takeDue(); ok {
+		p.understudy.watch(at)
+	}
+	return at, ok
+}
+
+// takeDue takes all turns that are due and returns when the next is, or false
+// if nothing is on the schedule or the pacer is closed. Guarded by turning.
+func (p *pacer) takeDue() (at int64, ok bool) {
+	if p.idle {
+		p.turn = max(p.turn, Now()/phaseNanos+1)
+	}
+	for {
 		select {
 		case <-p.stop:
-			return
+			return 0, false
 		default:
 		}
+		turn, ok := p.nextTurn(p.turn)
+		if !ok {
+			p.idle = true
+			return 0, false
+		}
+		p.idle = false
 		now := Now()
-		if now-at*phaseNanos > suspended {
-			p.late.since(at * phaseNanos)
-			turn = now / phaseNanos // nobody wants those turns any more
-			continue
+		at := turn * phaseNanos
+		switch {
+		case now < at:
+			p.turn = min(turn, max(p.turn, now/phaseNanos+1))
+			return at, true
+		case now-at > suspended:
+			p.late.since(at)
+			p.turn = now / phaseNanos // nobody wants those turns any more
+		default:
+			p.late.since(at)
+			p.turn = turn + 1
+			p.take(turn)
 		}
-		if at*phaseNanos-now > nap {
-			// Not in one go: a source may be armed whose turn is earlier.
-			sleepUntil(now + nap)
-			turn = min(at, max(turn, Now()/phaseNanos+1))
-			continue
-		}
-		sleepUntil(at * phaseNanos)
-		p.late.since(at * phaseNanos)
-		turn = at + 1
-		due = p.collect(int(at%phases), due[:0])
-		for i, s := range due {
-			due[i] = nil // a closed source is not to be kept
-			s.tick.Store(true)
-			s.run(Now())
-			s.fireMarks(Now())
-		}
-		beats = p.collectBeats(int(at%phases), beats[:0])
-		for i, b := range beats {
-			beats[i] = nil
-			if !b.stopped.Load() {
-				b.turn(at * phaseNanos)
-			}
+	}
+}
+
+// take runs the sources and the beats whose turn it is.
+func (p *pacer) take(turn int64) {
+	p.due = p.collect(int(turn%phases), p.due[:0])
+	for i, s := range p.due {
+		p.due[i] = nil // a closed source is not to be kept
+		s.tick.Store(true)
+		s.run(Now())
+		s.fireMarks(Now())
+	}
+	p.dueBeats = p.collectBeats(int(turn%phases), p.dueBeats[:0])
+	for i, b := range p.dueBeats {
+		p.dueBeats[i] = nil
+		if !b.stopped.Load() {
+			b.turn(turn * phaseNanos)
 		}
 	}
 }

@@ -35,7 +35,7 @@ const DefaultMaxMembers = 256
 // once; a frame of a member whose gain is 1 passes unchanged, but for ramps of
 // some milliseconds where it begins and ends.
 //
-// The way of a frame, once in 20 ms on the pacer's goroutine:
+// The way of a frame, once in 20 ms on the pacer's turns:
 //
 //	taps of all members -> one frame each -> sum -> mix-minus -> their sources
 //
@@ -50,7 +50,7 @@ type Room struct {
 	port   *Port
 	voice  *roomVoice // what the leg's source says
 
-	// Owned by the pacer's goroutine.
+	// Owned by the pacer's turns.
 	sum, whispers mix.Sum
 	out           mix.Samples
 	ticks         int64
@@ -175,7 +175,7 @@ func (r *Room) empty() {
 	}
 }
 
-// end is the room's last turn, on the pacer's goroutine or after its end: the
+// end is the room's last turn, or after the pacer's end: the
 // leg was closed.
 func (r *Room) end() {
 	if r.ended {
@@ -187,7 +187,7 @@ func (r *Room) end() {
 	r.beat.Stop()
 }
 
-// tick is the room's turn, every 20 ms on the pacer's goroutine.
+// tick is the room's turn, one of the pacer's, every 20 ms.
 func (r *Room) tick() {
 	members := *r.members.Load()
 	if isDone(r.leg) {

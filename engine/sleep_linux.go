@@ -4,6 +4,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// kernelSleeps: who sleeps gives its processor back meanwhile.
+const kernelSleeps = true
+
 // sleepUntil blocks the thread until Now reaches t. clock_nanosleep on an
 // absolute time wakes within a fraction of what a runtime timer needs on a
 // busy machine.

@@ -24,8 +24,9 @@ const (
 	lingers = int64(time.Second)
 )
 
-// loop moves the packets of some sockets and their legs, on one goroutine: that
-// of a pacer, once or more in 20 ms. Everything that lives on it needs no lock.
+// loop moves the packets of some sockets and their legs, one after the other: on
+// the turns of a pacer, once or more in 20 ms. Everything that lives on it needs no
+// lock.
 //
 //	commands -> read sockets -> each leg of the group: play, send -> flush
 type loop struct {

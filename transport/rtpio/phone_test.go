@@ -3,6 +3,7 @@ package rtpio
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -29,13 +30,14 @@ type phone struct {
 	seq  uint16
 	ts   uint32
 	enc  codec.Encoder
-	dec  codec.Decoder
 
 	payload []byte // of repeat
 
 	// Of what came, once record was called; guarded by mu.
 	mu      sync.Mutex
 	media   []rtpmedia.Packet
+	decs    map[uint32]codec.Decoder // by SSRC
+	samples map[uint32][]int16
 	reports []rtpmedia.Report
 	onMedia int // reports that came to the port of the media
 	froms   map[netip.AddrPort]int
@@ -54,7 +56,8 @@ func newPhoneAt(t *testing.T, at string, to netip.AddrPort, name string, clock i
 	require.True(t, ok)
 	return &phone{
 		t: t, conn: listenTest(t, at), to: to, c: c, pt: pt, ssrc: 0xcafe, seq: 100, ts: 5000,
-		enc: c.NewEncoder(), dec: c.NewDecoder(), froms: map[netip.AddrPort]int{},
+		enc: c.NewEncoder(), froms: map[netip.AddrPort]int{},
+		decs: map[uint32]codec.Decoder{}, samples: map[uint32][]int16{},
 	}
 }
 
@@ -88,16 +91,16 @@ func (p *phone) withReports() *phone {
 
 // moved is the same phone at another port: behind a NAT that forgot it.
 func (p *phone) moved(at string) *phone {
-	q := &phone{
+	return &phone{
 		t: p.t, conn: listenTest(p.t, at), to: p.to, c: p.c, pt: p.pt, ssrc: p.ssrc, seq: p.seq, ts: p.ts,
-		enc: p.enc, dec: p.dec, froms: map[netip.AddrPort]int{},
+		enc: p.enc, froms: map[netip.AddrPort]int{},
+		decs: map[uint32]codec.Decoder{}, samples: map[uint32][]int16{},
 	}
-	return q
 }
 
 // sibling is another stream from the same socket.
 func (p *phone) sibling(ssrc uint32) *phone {
-	return &phone{t: p.t, conn: p.conn, to: p.to, c: p.c, pt: p.pt, ssrc: ssrc, seq: 7, ts: 9, enc: p.c.NewEncoder(), dec: p.c.NewDecoder()}
+	return &phone{t: p.t, conn: p.conn, to: p.to, c: p.c, pt: p.pt, ssrc: ssrc, seq: 7, ts: 9, enc: p.c.NewEncoder()}
 }
 
 func (p *phone) addr() netip.AddrPort { return plainAddr(p.conn.LocalAddr().(*net.UDPAddr).AddrPort()) }
@@ -187,7 +190,22 @@ func (p *phone) came(b []byte, from netip.AddrPort, media bool) {
 	case pkt.Parse(b) == nil:
 		pkt.Payload = bytes.Clone(pkt.Payload)
 		p.media = append(p.media, pkt)
+		if pkt.PayloadType == p.pt {
+			p.decode(pkt)
+		}
 	}
+}
+
+// decode keeps the samples of a packet: those who wait for them look every
+// millisecond. Guarded by mu.
+func (p *phone) decode(pkt rtpmedia.Packet) {
+	dec := p.decs[pkt.SSRC]
+	if dec == nil {
+		dec = p.c.NewDecoder()
+		p.decs[pkt.SSRC] = dec
+	}
+	var x [pcm.FrameSamples]int16
+	p.samples[pkt.SSRC] = append(p.samples[pkt.SSRC], x[:dec.Decode(x[:], pkt.Payload)]...)
 }
 
 // sendTo is where the phone sends from now on.
@@ -215,14 +233,12 @@ func (p *phone) told() []rtpmedia.Report {
 	return slices.Clone(p.reports)
 }
 
-// heard returns the samples that were recorded, by our SSRC.
+// heard returns the samples that were recorded, by our SSRC. They are not to be
+// written.
 func (p *phone) heard() map[uint32][]int16 {
-	out := map[uint32][]int16{}
-	for _, pkt := range p.packets(p.pt) {
-		x := make([]int16, pcm.FrameSamples)
-		out[pkt.SSRC] = append(out[pkt.SSRC], x[:p.dec.Decode(x, pkt.Payload)]...)
-	}
-	return out
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.samples)
 }
 
 // all returns the samples of the only stream that was recorded.

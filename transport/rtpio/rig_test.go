@@ -34,6 +34,7 @@ type rig struct {
 	downs   chan error
 	eps     map[string]transport.Endpoint // by sender
 	legs    map[string]*engine.Leg
+	opened  []*endpoint
 	legCfg  engine.LegConfig
 	letIn   bool
 }
@@ -106,6 +107,9 @@ func (r *rig) open() (*engine.Leg, transport.Endpoint) {
 	})
 	ep, err := r.server.Open(leg, transport.Stream{Bidirectional: true, OnDown: func(err error) { r.downs <- err }})
 	require.NoError(r.t, err)
+	r.mu.Lock()
+	r.opened = append(r.opened, ep.(*endpoint))
+	r.mu.Unlock()
 	return leg, ep
 }
 
@@ -324,8 +328,8 @@ func (r *rig) echoed(said, heard []int16) {
 	late := int64(0)
 	if !exact {
 		r.mu.Lock()
-		for _, ep := range r.eps {
-			if m := ep.(*endpoint).media.Load(); m != nil {
+		for _, ep := range r.opened {
+			if m := ep.media.Load(); m != nil {
 				s := m.Stats()
 				late = max(late, s.Out.Skipped)
 				t.Logf("%d received, %d of the backlog dropped, %d samples shrunk, %d grown, %d turns late, %d concealed",
