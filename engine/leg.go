@@ -204,8 +204,13 @@ func (l *Leg) Render(speaker uint32) *Render {
 
 // Tap attaches a ring that gets the frames of every speaker in the order of
 // arrival, from now on; Frame.Speaker tells them apart.
-func (l *Leg) Tap(frames int) *Tap {
-	t := newTap(frames, &l.lat, l.drop)
+func (l *Leg) Tap(frames int) *Tap { return l.attachTap(newTap(frames, &l.lat, l.drop)) }
+
+// LazyTap is Tap for a reader that comes now and then and takes all: the ring has
+// memory only for what waits in it, borrowed four frames at a time.
+func (l *Leg) LazyTap(frames int) *Tap { return l.attachTap(newLazyTap(frames, &l.lat, l.drop)) }
+
+func (l *Leg) attachTap(t *Tap) *Tap {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ended {

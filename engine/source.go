@@ -245,8 +245,12 @@ func (s *Source) unplayed() time.Duration {
 // model: Timestamp is when the peer plays the frame, sample-accurate. A frame
 // with the flag Cut says that audio at or after its Timestamp was flushed and
 // is not heard.
-func (s *Source) Tap(frames int) *Tap {
-	t := newTap(frames, &s.leg.lat, s.drop)
+func (s *Source) Tap(frames int) *Tap { return s.attachTap(newTap(frames, &s.leg.lat, s.drop)) }
+
+// LazyTap is to Tap as that of a Leg is to its own.
+func (s *Source) LazyTap(frames int) *Tap { return s.attachTap(newLazyTap(frames, &s.leg.lat, s.drop)) }
+
+func (s *Source) attachTap(t *Tap) *Tap {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed.Load() {

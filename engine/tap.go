@@ -28,6 +28,24 @@ func newTap(frames int, lat *latency, detach func(*Tap)) *Tap {
 	return t
 }
 
+// maxLazy frames of a lazy tap.
+const maxLazy = ring.MaxFrames / 2
+
+// stock is the memory of all lazy taps. What none of them needs for a while, the
+// collector takes.
+type stock struct{ pool sync.Pool }
+
+var segments = &stock{pool: sync.Pool{New: func() any { return new(ring.Segment) }}}
+
+func (s *stock) Get() *ring.Segment    { return s.pool.Get().(*ring.Segment) }
+func (s *stock) Put(seg *ring.Segment) { s.pool.Put(seg) }
+
+func newLazyTap(frames int, lat *latency, detach func(*Tap)) *Tap {
+	t := &Tap{lat: lat, detach: detach, done: make(chan struct{})}
+	t.w, t.r = ring.NewLazy(min(max(frames, 1), maxLazy), segments)
+	return t
+}
+
 // Read copies the next frame into f, waiting for it. It returns io.EOF once
 // the leg is closed and the tap drained, or ctx's error.
 func (t *Tap) Read(ctx context.Context, f *pcm.Frame) error {

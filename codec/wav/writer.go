@@ -25,7 +25,7 @@ func NewWriter(w io.WriterAt, rate int) (*Writer, error) {
 		return nil, err
 	}
 	f := &Writer{w: w, rate: rate, buf: make([]byte, 0, HeaderSize)}
-	if err := f.writeHeader(); err != nil {
+	if err := f.writeHeader(0); err != nil {
 		return nil, err
 	}
 	return f, nil
@@ -59,10 +59,19 @@ func (f *Writer) WriteAt(pos int64, samples []int16) error {
 // lost to other tools if the process is killed, until Repair. It does not
 // force anything to disk.
 func (f *Writer) Patch() error {
-	if f.claimed == f.end {
+	return f.Claim(f.end)
+}
+
+// Claim is Patch for a caller who knows better how many samples there are: who
+// makes the file shorter, or what follows them is not meant to be heard.
+func (f *Writer) Claim(samples int64) error {
+	if samples < 0 || samples > maxSamples {
+		return fmt.Errorf("wav: header of %d samples: want 0 to %d", samples, int64(maxSamples))
+	}
+	if f.claimed == samples {
 		return nil
 	}
-	return f.writeHeader()
+	return f.writeHeader(samples)
 }
 
 // Close patches the header for the last time. It does not close what lies
@@ -73,11 +82,12 @@ func (f *Writer) Close() error { return f.Patch() }
 // sample written, holes included.
 func (f *Writer) Samples() int64 { return f.end }
 
-func (f *Writer) writeHeader() error {
-	f.buf = appendHeader(f.buf[:0], f.rate, f.end)
+func (f *Writer) writeHeader(samples int64) error {
+	f.buf = appendHeader(f.buf[:0], f.rate, samples)
+	f.claimed = -1 // nobody knows, if this fails
 	if _, err := f.w.WriteAt(f.buf, 0); err != nil {
-		return fmt.Errorf("wav: header of %d samples: %w", f.end, err)
+		return fmt.Errorf("wav: header of %d samples: %w", samples, err)
 	}
-	f.claimed = f.end
+	f.claimed = samples
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -98,6 +99,31 @@ func TestPatchOnlyWhenNeeded(t *testing.T) {
 	require.NoError(t, w.WriteAt(0, []int16{2}))
 	require.NoError(t, w.Close())
 	require.Len(t, m.seen, 4)
+}
+
+func TestClaim(t *testing.T) {
+	var m memFile
+	w := create(t, &m)
+	require.NoError(t, w.WriteAt(0, noise(640, 5)))
+	claimed := func() uint64 {
+		p, err := parse(m.b)
+		require.NoError(t, err)
+		return p.data
+	}
+	for _, n := range []int64{320, 640, 0, 100} {
+		require.NoError(t, w.Claim(n))
+		require.EqualValues(t, 2*n, claimed())
+	}
+	for _, n := range []int64{-1, maxSamples + 1} {
+		require.ErrorContains(t, w.Claim(n), fmt.Sprintf("wav: header of %d samples", n))
+	}
+	m.limit = 1
+	require.ErrorIs(t, w.Claim(640), errDiskFull)
+	m.limit = 0
+	require.NoError(t, w.Claim(100), "what is there now nobody knows")
+	require.EqualValues(t, 200, claimed())
+	require.NoError(t, w.Close())
+	require.EqualValues(t, 1280, claimed())
 }
 
 func TestDiskFull(t *testing.T) {

@@ -45,9 +45,10 @@ type Config struct {
 	// means 128 MiB, which is 65 minutes of one voice. It is allocated as it
 	// is needed.
 	Buffer int64
-	// TapFrames is the size of the ring of a leg's speakers, 672 bytes each;
-	// 0 means 64 for a mixed leg and 512 for an unmixed one, which is 64
-	// speakers for 160 ms, or three for 3.4 s. The bot's ring has 128.
+	// TapFrames is the size of the ring of a leg's speakers, 672 bytes for each
+	// frame that waits in it; 0 means 64 for a mixed leg and 512 for an unmixed
+	// one, which is 64 speakers for 160 ms, or three for 3.4 s. The bot's ring
+	// has 128.
 	TapFrames int
 	// Sync makes ended recordings outlive a loss of power: their files are
 	// synced before the manifest says that they are complete. While a call

@@ -29,7 +29,8 @@ type Recording struct {
 	in, bot frameTap
 
 	// Owned by sweepLoop.
-	got swept
+	got  swept
+	turn int // of drains sweeps, the one that hands got over
 
 	// Owned by writeLoop, then by the goroutine that completes it.
 	folder folder
@@ -97,8 +98,8 @@ func newRecording(r *Recorder, leg *engine.Leg, meta Meta) *Recording {
 	if rec.meta.Media == "" {
 		rec.meta.Media = leg.Channels().String()
 	}
-	rec.in = leg.Tap(r.tapFrames(leg.Channels()))
-	rec.bot = leg.Source().Tap(botTap)
+	rec.in = leg.LazyTap(r.tapFrames(leg.Channels()))
+	rec.bot = leg.Source().LazyTap(botTap)
 	rec.botJoined = leg.Source().Stats().Frames > 0
 	rec.folder.init(rec)
 	return rec

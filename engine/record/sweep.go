@@ -7,8 +7,9 @@ import (
 	"github.com/mixminus/mixminus/engine/pcm"
 )
 
-// blockFrames is how many frames of one tap travel together.
-const blockFrames = 16
+// blockFrames is how many frames of one tap travel together: what comes between
+// two writes of a call that is mixed.
+const blockFrames = 10
 
 // block carries frames from a tap to the files of its recording.
 type block struct {
@@ -45,7 +46,7 @@ func (l *blockList) append(m blockList) {
 
 // trimEvery is how many sweeps pass between two looks at what of the buffer
 // was not needed, and is given back.
-const trimEvery = 64 * drains
+const trimEvery = 16 * drains
 
 // shard is a sweep loop and a write loop, and the buffer between them. A
 // recording belongs to one shard, so its frames keep their order.
@@ -57,8 +58,9 @@ type shard struct {
 	work      *sync.Cond    // for the write loop, on mu
 
 	// Owned by sweepLoop.
-	recs   []*Recording
-	sweeps int
+	recs     []*Recording
+	attached int // recordings so far
+	sweeps   int
 
 	// Guarded by mu. It is never held over I/O.
 	mu       sync.Mutex
@@ -128,7 +130,7 @@ func (s *shard) sweepLoop() {
 	timer := time.NewTimer(every)
 	defer timer.Stop()
 	next := time.Now().Add(every)
-	for n := 1; !s.sweepAll(n%drains == 0); n++ {
+	for !s.sweepAll() {
 		if len(s.recs) == 0 { // asleep until a recording comes, or the end
 			s.drop()
 			<-s.wake
@@ -161,10 +163,15 @@ func (s *shard) pause(timer *time.Timer) {
 	}
 }
 
-// sweepAll empties all taps and, if write, hands what came to the write loop.
-// It reports whether this was the end.
-func (s *shard) sweepAll(write bool) (last bool) {
+// sweepAll empties all taps and hands what came to the write loop, of each
+// recording at its own turn of so many, so that the buffer never holds all that
+// comes between two writes. It reports whether this was the end.
+func (s *shard) sweepAll() (last bool) {
 	s.mu.Lock()
+	for _, rec := range s.arrivals {
+		rec.turn = s.attached % drains
+		s.attached++
+	}
 	s.recs = append(s.recs, s.arrivals...)
 	s.arrivals = s.arrivals[:0]
 	closing := s.closing
@@ -174,7 +181,7 @@ func (s *shard) sweepAll(write bool) (last bool) {
 		if closing {
 			rec.Stop()
 		}
-		if !s.sweep(rec, write || closing) {
+		if !s.sweep(rec, s.sweeps%drains == rec.turn || closing) {
 			left = append(left, rec)
 		}
 	}
@@ -285,7 +292,7 @@ func (s *shard) give(list *block) {
 func (s *shard) trim() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for n := s.lowFree - s.lowFree/2; n > minBlocks && s.free != nil; n-- {
+	for n := s.lowFree - s.lowFree/4; n > minBlocks && s.free != nil; n-- {
 		s.free = s.free.next
 		s.nFree--
 		s.blocks--

@@ -16,13 +16,12 @@ import (
 const sampleBytes = 2
 
 // wave is an open WAV file that grows, has holes, and may become shorter
-// again. Unlike a wav.Writer it claims the samples that it is told to, so the
-// header comes from wav.Repair. It is not safe for concurrent use.
+// again. It is not safe for concurrent use.
 type wave struct {
 	file    File
-	w       *wav.Writer
-	samples int64 // in the file
-	claimed int64 // by the header
+	w       *wav.Writer // nil: it was found, and is only read
+	samples int64       // in the file
+	claimed int64       // by the header
 }
 
 // createWave makes an empty file. Its name never stands for less than a whole
@@ -142,7 +141,14 @@ func (w *wave) claim(samples int64) error {
 	if w.claimed == samples {
 		return nil
 	}
-	if _, _, err := wav.Repair(w.file, wav.HeaderSize+samples*sampleBytes); err != nil {
+	w.claimed = -1 // nobody knows, if this fails
+	var err error
+	if w.w != nil {
+		err = w.w.Claim(samples)
+	} else {
+		_, _, err = wav.Repair(w.file, wav.HeaderSize+samples*sampleBytes)
+	}
+	if err != nil {
 		return fmt.Errorf("record: header of %d samples: %w", samples, err)
 	}
 	w.claimed = samples

@@ -26,6 +26,14 @@ func BenchmarkPushPop(b *testing.B) {
 			r.Pop(&out)
 		}
 	})
+	b.Run("lazy", func(b *testing.B) {
+		b.ReportAllocs()
+		w, r := newLazy(benchFrames)
+		for b.Loop() {
+			w.Push(&in)
+			r.Pop(&out)
+		}
+	})
 	b.Run("channel", func(b *testing.B) {
 		b.ReportAllocs()
 		c := make(chan pcm.Frame, benchFrames)

@@ -24,9 +24,17 @@ func TestTwoGoroutines(t *testing.T) {
 	if testing.Short() {
 		offered = 2_000
 	}
-	for _, size := range []int{2, 8, 64} {
+	for _, tt := range []struct {
+		size int
+		kind string
+		new  func(int) (*Writer, *Reader)
+	}{
+		{2, "plain", New}, {8, "plain", New}, {64, "plain", New},
+		{2, "lazy", newLazy}, {64, "lazy", newLazy},
+	} {
+		size := tt.size
 		seed := rand.Uint64()
-		w, r := New(size)
+		w, r := tt.new(size)
 		var committed int
 		done := make(chan struct{})
 		go func() {
@@ -35,7 +43,7 @@ func TestTwoGoroutines(t *testing.T) {
 		}()
 		read, err := consume(r, size, rand.New(rand.NewPCG(seed, 2)))
 		<-done
-		require.NoError(t, err, "seed %d, size %d", seed, size)
+		require.NoError(t, err, "seed %d, size %d, %s", seed, size, tt.kind)
 		require.EqualValues(t, offered, uint64(committed)+w.Dropped(), "seed %d", seed)
 		require.EqualValues(t, committed, uint64(read)+r.Skipped(), "seed %d", seed)
 		require.NotZero(t, read)

@@ -15,6 +15,10 @@ func TestModel(t *testing.T) {
 		n := rapid.IntRange(1, 9).Draw(t, "n")
 		w, r := New(n)
 		m := &model{size: max(2, 1<<bitsFor(n))}
+		if rapid.Bool().Draw(t, "lazy") {
+			w, r = newLazy(n)
+			m = &model{size: max(segmentFrames, 1<<bitsFor(n+segmentFrames-1)), lazy: true}
+		}
 		small := rapid.IntRange(-1, m.size+2)
 		t.Repeat(map[string]func(*rapid.T){
 			"push": func(t *rapid.T) {
@@ -88,17 +92,27 @@ func bitsFor(n int) (b int) {
 // model is the ring as a slice.
 type model struct {
 	size             int
+	lazy             bool
 	queue            []uint32
 	seq              uint32
 	closed           bool
 	dropped, skipped uint64
 }
 
+// free returns how many frames still fit.
+func (m *model) free() int {
+	n := m.size - len(m.queue)
+	if m.lazy { // the segment that is being read is not given back yet
+		n -= (int(m.seq) - len(m.queue)) % segmentFrames
+	}
+	return n
+}
+
 // offer puts one frame after another into the queue and returns how many
 // found room.
 func (m *model) offer(n int) (taken int) {
 	for range n {
-		if m.closed || len(m.queue) == m.size {
+		if m.closed || m.free() == 0 {
 			m.dropped++
 			continue
 		}
@@ -116,7 +130,7 @@ func (m *model) checkSlots(t *rapid.T, w *Writer, want int) {
 		require.Nil(t, s)
 		return
 	}
-	free := m.size - len(m.queue)
+	free := m.free()
 	if m.closed || free == 0 {
 		require.Nil(t, s)
 		m.offer(want)

@@ -6,7 +6,14 @@ import "github.com/mixminus/mixminus/engine/pcm"
 // may even change; nil if there is none. Peek without a Release gives the
 // same frame again.
 func (r *Reader) Peek() *pcm.Frame {
-	if r.next == r.limit && !r.reload() {
+	if r.next == r.limit { // apart, or the rest would not be inlined
+		return r.peekAhead()
+	}
+	return &r.frames[r.next&uint64(len(r.frames)-1)]
+}
+
+func (r *Reader) peekAhead() *pcm.Frame {
+	if !r.reload() {
 		return nil
 	}
 	return &r.frames[r.next&uint64(len(r.frames)-1)]
@@ -27,11 +34,10 @@ func (r *Reader) Release() {
 // Pop copies the oldest frame into f and releases it. It reports false, and
 // leaves f alone, if there is none.
 func (r *Reader) Pop(f *pcm.Frame) bool {
-	s := r.Peek()
-	if s == nil {
+	if r.next == r.limit && !r.reload() {
 		return false
 	}
-	*f = *s
+	*f = r.frames[r.next&uint64(len(r.frames)-1)]
 	r.next++
 	// Passes ownership of the slot back to the writer, as in Release.
 	r.ring.read.Store(r.next)
@@ -71,8 +77,7 @@ func (r *Reader) ReleaseN(n int) {
 // Len returns the number of frames in the ring. There may be more by the time
 // it returns, never fewer.
 func (r *Reader) Len() int {
-	r.reload()
-	return int(r.limit - r.next)
+	return int(r.ring.write.Load() - r.next)
 }
 
 // SkipTo brings a reader that fell behind back to its target: it releases the
@@ -90,6 +95,7 @@ func (r *Reader) SkipTo(depth int) int {
 	// else stores.
 	r.skipped.Store(r.skipped.Load() + uint64(n))
 	r.next += uint64(n)
+	r.limit = r.next // the frames behind may lie in another segment
 	// Passes ownership of n slots back to the writer, as in Release.
 	r.ring.read.Store(r.next)
 	return n
@@ -150,5 +156,8 @@ func (r *Reader) reload() bool {
 	// This takes over the slots below write: the writer's stores to their
 	// frames come before its store that we load.
 	r.limit = r.ring.write.Load()
+	if r.lazy {
+		r.enter()
+	}
 	return r.limit != r.next
 }

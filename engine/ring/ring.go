@@ -9,7 +9,8 @@
 // [Reader.Skipped] or still in the ring.
 //
 // It never allocates after New, never starts a goroutine, never reads a clock
-// and never zeroes a frame.
+// and never zeroes a frame. The ring of [NewLazy] borrows its memory instead,
+// for as long as frames are in it.
 //
 // # Ownership
 //
@@ -46,6 +47,10 @@ type pad [128]byte
 type ring struct {
 	_ pad
 
+	// segments of a lazy ring, nil where there is no memory. The writer makes and
+	// takes them; from write to read they are the reader's to look up.
+	segments []*Segment
+
 	// Owned by the producer and the consumer.
 	writer Writer
 	_      pad
@@ -80,15 +85,17 @@ type ring struct {
 // goroutine at a time, except for Dropped.
 type Writer struct {
 	// Static after construction.
-	ring   *ring
-	frames []pcm.Frame
-	bell   chan<- struct{}
+	ring *ring
+	size uint64
+	bell chan<- struct{}
 
 	// Owned by the producer. next is its copy of ring.write; limit is the
 	// first index it may not write: ring.read as last loaded, plus the
-	// capacity. Only when next meets limit does the producer touch the
+	// capacity, but not beyond the segment of a lazy ring. Only when next meets limit does the producer touch the
 	// reader's cache line. After Close limit equals next for good.
 	next, limit uint64
+	frames      []pcm.Frame // all of the ring, or the segment that next lies in
+	lazy        lazyWriter
 
 	// Atomic: stored by the producer only.
 	dropped atomic.Uint64
@@ -98,14 +105,15 @@ type Writer struct {
 // goroutine at a time, except for Skipped.
 type Reader struct {
 	// Static after construction.
-	ring   *ring
-	frames []pcm.Frame
-	bell   <-chan struct{}
+	ring *ring
+	bell <-chan struct{}
+	lazy bool
 
 	// Owned by the consumer. next is its copy of ring.read; limit is
-	// ring.write as last loaded. Only when next meets limit does the
+	// ring.write as last loaded, but not beyond the segment of a lazy ring. Only when next meets limit does the
 	// consumer touch the writer's cache line.
 	next, limit uint64
+	frames      []pcm.Frame // all of the ring, or the segment that next lies in
 
 	// Atomic: stored by the consumer only.
 	skipped atomic.Uint64
@@ -122,12 +130,17 @@ func New(n int) (*Writer, *Reader) {
 	for size < n {
 		size <<= 1
 	}
-	frames := make([]pcm.Frame, size)
+	w, r := newRing(uint64(size))
+	w.frames = make([]pcm.Frame, size)
+	r.frames = w.frames
+	return w, r
+}
+
+func newRing(size uint64) (*Writer, *Reader) {
 	bell := make(chan struct{}, 1)
 	r := new(ring)
 	w, rd := &r.writer, &r.reader
-	w.ring, w.frames, w.bell = r, frames, bell
-	w.limit = uint64(size)
-	rd.ring, rd.frames, rd.bell = r, frames, bell
+	w.ring, w.size, w.limit, w.bell = r, size, size, bell
+	rd.ring, rd.bell = r, bell
 	return w, rd
 }

@@ -50,6 +50,64 @@ func TestNewRoundsUp(t *testing.T) {
 func TestNewPanics(t *testing.T) {
 	for _, n := range []int{-1, 0, MaxFrames + 1} {
 		require.Panics(t, func() { New(n) }, "New(%d)", n)
+		require.Panics(t, func() { newLazy(n) }, "NewLazy(%d)", n)
+	}
+}
+
+// TestLazyTakesWhatItIsAskedFor wherever the reader stands.
+func TestLazyTakesWhatItIsAskedFor(t *testing.T) {
+	for n := 1; n < 40; n++ {
+		for read := range 2 * segmentFrames {
+			w, r := newLazy(n)
+			for range read {
+				w.Push(&pcm.Frame{})
+				require.True(t, r.Pop(&pcm.Frame{}))
+			}
+			got := 0
+			for w.Push(&pcm.Frame{}) {
+				got++
+			}
+			require.GreaterOrEqual(t, got, n)
+			require.Less(t, got, 2*(n+segmentFrames))
+		}
+	}
+}
+
+// TestLazyHoldsWhatWaits, and the segment that is written next.
+func TestLazyHoldsWhatWaits(t *testing.T) {
+	stock := &shelf{}
+	w, r := NewLazy(64, stock)
+	held := func() (n int) {
+		for _, s := range w.ring.segments {
+			if s != nil {
+				n++
+			}
+		}
+		return n
+	}
+	var f pcm.Frame
+	pass := func(n int) {
+		for range n {
+			require.True(t, w.Push(&f))
+		}
+		for range n {
+			require.True(t, r.Pop(&f))
+		}
+	}
+	require.Zero(t, held())
+	for range 50 {
+		pass(3)
+		require.LessOrEqual(t, held(), 2)
+	}
+	require.Empty(t, stock.kept, "what was read is written again")
+	pass(2) // to the end of a segment
+	for range 3 {
+		pass(10 * segmentFrames)
+		require.Equal(t, 10, held())
+		require.Empty(t, stock.kept)
+		pass(segmentFrames)
+		require.Equal(t, 1, held())
+		require.Len(t, stock.kept, 9)
 	}
 }
 
@@ -206,7 +264,12 @@ func TestCloseWakesSleeper(t *testing.T) {
 }
 
 func TestNoAllocs(t *testing.T) {
-	w, r := New(8)
+	t.Run("plain", func(t *testing.T) { checkNoAllocs(t, New) })
+	t.Run("lazy", func(t *testing.T) { checkNoAllocs(t, newLazy) })
+}
+
+func checkNoAllocs(t *testing.T, new func(int) (*Writer, *Reader)) {
+	w, r := new(8)
 	var f pcm.Frame
 	require.Zero(t, testing.AllocsPerRun(1000, func() {
 		w.Push(&f)
@@ -221,3 +284,20 @@ func TestNoAllocs(t *testing.T) {
 		r.ReleaseN(len(r.PeekN(8)))
 	}))
 }
+
+// shelf is a stock of one goroutine.
+type shelf struct{ kept []*Segment }
+
+func (s *shelf) Get() *Segment {
+	n := len(s.kept) - 1
+	if n < 0 {
+		return new(Segment)
+	}
+	last := s.kept[n]
+	s.kept = s.kept[:n]
+	return last
+}
+
+func (s *shelf) Put(seg *Segment) { s.kept = append(s.kept, seg) }
+
+func newLazy(n int) (*Writer, *Reader) { return NewLazy(n, &shelf{}) }

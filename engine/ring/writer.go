@@ -137,7 +137,10 @@ func (w *Writer) reload(n uint64) bool {
 	}
 	// This takes back the slots below read: the reader's last accesses to
 	// them come before its store that we load.
-	w.limit = w.ring.read.Load() + uint64(len(w.frames))
+	w.limit = w.ring.read.Load() + w.size
+	if w.lazy.stock != nil {
+		w.enter()
+	}
 	return w.limit-w.next >= n
 }
 
