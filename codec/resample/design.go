@@ -12,6 +12,11 @@ const (
 	// and shut from 0.56.
 	cutoffUp   = 0.48
 	cutoffDown = 0.47
+	// The filter that doubles a rate is half-band: with the cutoff in the middle
+	// every other of its coefficients is 0, and one of its phases passes the
+	// samples on as they are. With more taps it is flat to 0.456 of the lower
+	// rate, and shut from 0.56 as the others.
+	cutoffTwo = 0.5
 )
 
 // A phase is one of the filters that take turns.
@@ -31,7 +36,10 @@ func design(up, down, taps int) (phases []phase, delay int) {
 	half := (up*taps - 1) / 2
 	half -= half % down
 	lower := cutoffUp / float64(up) // in the rate of the filter
-	if down > up {
+	switch {
+	case up == 2*down:
+		lower = cutoffTwo / float64(up)
+	case down > up:
 		lower = cutoffDown / float64(down)
 	}
 

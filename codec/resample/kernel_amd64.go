@@ -61,7 +61,24 @@ func (k kernel) weave(dst []int16, src []int16, slots int) {
 	weave(dst[n*slots:], src[n:], slots)
 }
 
-// The arguments of these are those of the functions in kernel.go. They check
+func (k kernel) double(dst, x []int16, f *fixed) {
+	if k.avx2 {
+		doubleAVX2(dst, x, f.terms, f.stages, f.half, f.middle)
+		return
+	}
+	double(dst, x, f)
+}
+
+func (k kernel) halve(dst, x []int16, f *fixed) {
+	if k.avx2 {
+		halveAVX2(dst, x, f.terms, f.stages, f.half)
+		return
+	}
+	halve(dst, x, f)
+}
+
+// The arguments of these are those of the functions in kernel.go, and
+// what is in a fixed. They check
 // no bounds; lengths are multiples of lanes.
 
 //go:noescape
@@ -87,3 +104,9 @@ func weave2AVX2(dst, a, b []int16)
 
 //go:noescape
 func weave3AVX2(dst, a, b, c []int16)
+
+//go:noescape
+func doubleAVX2(dst, x []int16, terms []term, stages []stage, half int32, middle int)
+
+//go:noescape
+func halveAVX2(dst, x []int16, terms []term, stages []stage, half int32)

@@ -15,3 +15,7 @@ func (kernel) split(dst []float32, stride int, src []int16, arrays int) {
 }
 
 func (kernel) weave(dst, src []int16, slots int) { weave(dst, src, slots) }
+
+func (kernel) double(dst, x []int16, f *fixed) { double(dst, x, f) }
+
+func (kernel) halve(dst, x []int16, f *fixed) { halve(dst, x, f) }

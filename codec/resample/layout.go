@@ -27,11 +27,16 @@ type layout struct {
 	off    []int32   // nil, if the input is not split
 	work   []float32 // arrays of history and a block
 	slots  []int16   // each up-th output lies in the same slot; columns of them
+	fixed  *fixed    // what there is instead, if a rate is twice the other
 }
 
-func arrange(up, down, taps int) layout {
+func arrange(up, down, taps int, phases []phase) layout {
 	// Flush puts the delay through in one block.
 	l := layout{kernel: best(), arrays: 1, block: max(block, taps)}
+	if up == 2*down || down == 2*up {
+		l.fixed = newFixed(up, phases, l.block)
+		return l
+	}
 	split := max(up, down) <= maxSplit
 	if split {
 		l.arrays, l.block = down, columns*down
@@ -47,6 +52,9 @@ func arrange(up, down, taps int) layout {
 		for t := range l.off {
 			l.off[t] = int32(t%l.arrays*l.stride + t/l.arrays)
 		}
+		for p := range phases {
+			phases[p].fold()
+		}
 	}
 	return l
 }
@@ -56,6 +64,10 @@ func arrange(up, down, taps int) layout {
 func (r *Resampler) put(src []int16) int {
 	n := min(len(src), r.block)
 	src = src[:n]
+	if r.fixed != nil {
+		r.fill += copy(r.fixed.work[r.fill:], src)
+		return n
+	}
 	for len(src) > 0 && r.fill%r.arrays != 0 {
 		r.work[r.fill%r.arrays*r.stride+r.fill/r.arrays] = float32(src[0])
 		r.fill++
@@ -68,6 +80,11 @@ func (r *Resampler) put(src []int16) int {
 
 // putZeros appends enough of them to bring out what Delay held back.
 func (r *Resampler) putZeros() {
+	if r.fixed != nil {
+		clear(r.fixed.work[r.fill:])
+		r.fill += r.taps
+		return
+	}
 	for m := range r.arrays {
 		used := (r.fill - m + r.arrays - 1) / r.arrays
 		clear(r.work[m*r.stride:][used:r.stride])
@@ -79,14 +96,28 @@ func (r *Resampler) putZeros() {
 // room for, and forgets what no later output will need.
 func (r *Resampler) filter(dst []int16) int {
 	dst = dst[:min(len(dst), r.Size(0))]
-	if r.off == nil {
-		r.oneByOne(dst)
-	} else {
+	switch {
+	case r.fixed != nil:
+		r.fixed.filter(r.kernel, dst, r.fixed.work[r.next:])
+	case r.off != nil:
 		r.byPhase(dst)
+	default:
+		r.oneByOne(dst)
 	}
 	next := r.next*r.up + r.turn + len(dst)*r.down
 	r.next, r.turn = next/r.up, next%r.up
 
+	r.drop()
+	return len(dst)
+}
+
+// drop forgets what lies before the next window.
+func (r *Resampler) drop() {
+	if r.fixed != nil {
+		r.fill = copy(r.fixed.work, r.fixed.work[r.next:r.fill])
+		r.next = 0
+		return
+	}
 	drop := r.next / r.arrays
 	used := (r.fill + r.arrays - 1) / r.arrays
 	for m := range r.arrays {
@@ -95,7 +126,6 @@ func (r *Resampler) filter(dst []int16) int {
 	}
 	r.fill -= drop * r.arrays
 	r.next -= drop * r.arrays
-	return len(dst)
 }
 
 func (r *Resampler) byPhase(dst []int16) {

@@ -11,9 +11,10 @@ package resample
 import "fmt"
 
 const (
-	// Taps per phase when the rate rises, in input samples; and when it falls,
-	// in output samples: 72 input samples for 24 to 16 kHz.
+	// Taps per phase when the rate rises, in input samples; when it doubles; and
+	// when it falls, in output samples: 72 input samples for 24 to 16 kHz.
 	tapsUp   = 32
+	tapsTwo  = 44
 	tapsDown = 48
 
 	maxRate = 768000
@@ -54,6 +55,8 @@ func New(from, to int) (*Resampler, error) {
 	case r.up == r.down:
 		r.taps = 1
 		return r, nil
+	case r.up == 2*r.down:
+		r.taps = tapsTwo
 	case r.up < r.down:
 		r.taps = (tapsDown*r.down + r.up - 1) / r.up
 		r.taps += -r.taps & (lanes - 1)
@@ -64,12 +67,7 @@ func New(from, to int) (*Resampler, error) {
 	}
 	r.stepIn, r.stepTurn = r.down/r.up, r.down%r.up
 	r.phases, r.delay = design(r.up, r.down, r.taps)
-	r.layout = arrange(r.up, r.down, r.taps)
-	if r.off != nil {
-		for p := range r.phases {
-			r.phases[p].fold()
-		}
-	}
+	r.layout = arrange(r.up, r.down, r.taps, r.phases)
 	r.Reset()
 	return r, nil
 }
@@ -122,6 +120,9 @@ func (r *Resampler) Flush(dst []int16) int {
 // Reset forgets all that went in, as after a gap.
 func (r *Resampler) Reset() {
 	clear(r.work)
+	if r.fixed != nil {
+		clear(r.fixed.work)
+	}
 	r.fed = false
 	if r.up == r.down {
 		return
