@@ -4,7 +4,7 @@
 // github.com/zaf/g711 says what a byte means and which byte a sample becomes:
 // the tables here are filled from its functions when the program starts, and
 // the tests hold every entry to them. Its slice functions, which allocate, are
-// not used.
+// not used. With AVX2 whole vectors are computed, to the same.
 //
 // The functions work on the caller's slices, keep none, have no state, never
 // allocate and never fail: each does as much as both slices have room for and
@@ -50,17 +50,29 @@ func fill(t []byte, encode func(int16) byte, unused int) {
 }
 
 // DecodeUlaw decodes µ-law and returns the number of samples written.
-func DecodeUlaw(dst []int16, src []byte) int { return decode(dst, src, &ulawSample) }
+func DecodeUlaw(dst []int16, src []byte) int {
+	n := min(len(dst), len(src))
+	dst, src = dst[:n], src[:n]
+	done := decodeUlawVectors(dst, src)
+	decode(dst[done:], src[done:], &ulawSample)
+	return n
+}
 
 // DecodeAlaw decodes A-law and returns the number of samples written.
-func DecodeAlaw(dst []int16, src []byte) int { return decode(dst, src, &alawSample) }
+func DecodeAlaw(dst []int16, src []byte) int {
+	n := min(len(dst), len(src))
+	dst, src = dst[:n], src[:n]
+	done := decodeAlawVectors(dst, src)
+	decode(dst[done:], src[done:], &alawSample)
+	return n
+}
 
 // EncodeUlaw encodes µ-law and returns the number of bytes written.
 func EncodeUlaw(dst []byte, src []int16) int {
 	n := min(len(dst), len(src))
 	dst, src = dst[:n], src[:n]
-	for i, s := range src {
-		dst[i] = ulawCode[uint16(s)>>ulawUnused]
+	for i := encodeUlawVectors(dst, src); i < n; i++ {
+		dst[i] = ulawCode[uint16(src[i])>>ulawUnused]
 	}
 	return n
 }
@@ -69,17 +81,16 @@ func EncodeUlaw(dst []byte, src []int16) int {
 func EncodeAlaw(dst []byte, src []int16) int {
 	n := min(len(dst), len(src))
 	dst, src = dst[:n], src[:n]
-	for i, s := range src {
-		dst[i] = alawCode[uint16(s)>>alawUnused]
+	for i := encodeAlawVectors(dst, src); i < n; i++ {
+		dst[i] = alawCode[uint16(src[i])>>alawUnused]
 	}
 	return n
 }
 
-func decode(dst []int16, src []byte, table *[256]int16) int {
-	n := min(len(dst), len(src))
-	dst, src = dst[:n], src[:n]
+// decode takes slices of one length.
+func decode(dst []int16, src []byte, table *[256]int16) {
+	dst = dst[:len(src)]
 	for i, code := range src {
 		dst[i] = table[code]
 	}
-	return n
 }

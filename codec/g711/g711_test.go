@@ -102,6 +102,45 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// A sample by itself is looked up, many at once are computed.
+func TestOneByOneIsTheSame(t *testing.T) {
+	for _, law := range laws {
+		codes, samples := allCodes(), allSamples()
+		pcm, one := make([]int16, len(codes)), make([]int16, len(codes))
+		law.decode(pcm, codes)
+		for i := range codes {
+			law.decode(one[i:], codes[i:i+1])
+		}
+		require.Equal(t, pcm, one)
+
+		out, single := make([]byte, len(samples)), make([]byte, len(samples))
+		law.encode(out, samples)
+		for i := range samples {
+			law.encode(single[i:], samples[i:i+1])
+		}
+		require.Equal(t, out, single)
+	}
+}
+
+// Any length, from any place, and nothing behind it.
+func TestEveryLength(t *testing.T) {
+	samples := allSamples()[100:] // all that are loud
+	for _, law := range laws {
+		for n := range 100 {
+			codes, pcm := make([]byte, n+20), make([]int16, n+20)
+			require.Equal(t, n, law.encode(codes[:n], samples[n:]))
+			require.Equal(t, n, law.decode(pcm[1:n+1], codes[:n]))
+			for i := range n {
+				require.Equal(t, law.encodeOne(samples[n+i]), codes[i])
+				require.Equal(t, law.decodeOne(codes[i]), pcm[1+i])
+			}
+			require.Equal(t, make([]byte, 20), codes[n:])
+			require.Equal(t, make([]int16, 19), pcm[n+1:])
+			require.Zero(t, pcm[0])
+		}
+	}
+}
+
 // What comes out of a decoder goes through another hop unharmed. Only µ-law
 // has two zeros.
 func TestCodesSurvive(t *testing.T) {
