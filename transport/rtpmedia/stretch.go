@@ -92,16 +92,11 @@ func grow(x []int16, period int) []int16 {
 // meanSquare looks at every fourth sample, which is enough to tell a level.
 func meanSquare(x []int16) int64 {
 	const stride = 4
-	n := int64(len(x) / stride)
-	var a, b, c, d int64 // four sums, which do not wait for one another
-	for ; len(x) >= 4*stride; x = x[4*stride:] {
-		p, q, r, s := int64(x[0]), int64(x[stride]), int64(x[2*stride]), int64(x[3*stride])
-		a, b, c, d = a+p*p, b+q*q, c+r*r, d+s*s
+	n, sum := int64(len(x)/stride), squares(x)
+	for x = x[len(x)&^15:]; len(x) >= stride; x = x[stride:] {
+		sum += int64(x[0]) * int64(x[0])
 	}
-	for ; len(x) >= stride; x = x[stride:] {
-		a += int64(x[0]) * int64(x[0])
-	}
-	return (a + b + c + d) / max(1, n)
+	return sum / max(1, n)
 }
 
 // hiss makes comfort noise (RFC 3389): white, at a level in dB below full
