@@ -115,7 +115,7 @@ func (w *wave) read(at int64, dst []int16, buf []byte) error {
 // behind is gone, what was not there is silence. The header never claims more
 // than there is.
 func (w *wave) truncate(samples int64) error {
-	if samples < w.claimed {
+	if samples < w.claimed || w.claimed < 0 {
 		if err := w.claim(samples); err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package record
 
 import (
 	"encoding/binary"
+	"io"
 	"path/filepath"
 	"testing"
 
@@ -13,7 +14,8 @@ import (
 // strictFile asks at every step that the header claims no more than there is.
 type strictFile struct {
 	File
-	t *testing.T
+	t     *testing.T
+	stuck *bool // headers cannot be written, unless nil
 }
 
 func (f strictFile) ok() {
@@ -28,6 +30,9 @@ func (f strictFile) ok() {
 
 func (f strictFile) WriteAt(b []byte, off int64) (int, error) {
 	defer f.ok()
+	if off == 0 && f.stuck != nil && *f.stuck {
+		return 0, io.ErrShortWrite
+	}
 	return f.File.WriteAt(b, off)
 }
 
@@ -40,7 +45,7 @@ func TestWaveNeverClaimsTooMuch(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.wav")
 	f, err := osFS{}.Create(path)
 	require.NoError(t, err)
-	w, err := newWave(strictFile{f, t})
+	w, err := newWave(strictFile{File: f, t: t})
 	require.NoError(t, err)
 	defer w.close()
 	for _, step := range []struct{ write, end int64 }{
@@ -55,6 +60,28 @@ func TestWaveNeverClaimsTooMuch(t *testing.T) {
 		require.NoError(t, w.setEnd(step.end))
 		require.Equal(t, step.end, int64(len(samplesOf(t, path))))
 	}
+}
+
+// TestWaveClaimsAgain what it could not claim before, before it takes samples
+// away.
+func TestWaveClaimsAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.wav")
+	f, err := osFS{}.Create(path)
+	require.NoError(t, err)
+	stuck := false
+	w, err := newWave(strictFile{f, t, &stuck})
+	require.NoError(t, err)
+	defer w.close()
+	_, err = w.write(0, make([]int16, 20))
+	require.NoError(t, err)
+	require.NoError(t, w.setEnd(20))
+	stuck = true
+	require.ErrorIs(t, w.truncate(18), io.ErrShortWrite)
+	require.ErrorIs(t, w.setEnd(20), io.ErrShortWrite, "the header may be torn")
+	stuck = false
+	require.NoError(t, w.truncate(10))
+	require.NoError(t, w.setEnd(10))
+	require.Len(t, samplesOf(t, path), 10)
 }
 
 // TestSumFollowsWhatComesLate: what changes in a track below the end of the
