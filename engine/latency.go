@@ -75,8 +75,8 @@ func (t *Histogram) add(h *latency) {
 	t.max = max(t.max, h.max.Load())
 }
 
-// lateness is a Histogram that one goroutine records in, a thousand times a
-// second at most, for as long as the process lives.
+// lateness is a Histogram of a pacer's turns, a thousand a second at most, for as
+// long as the process lives.
 type lateness struct {
 	mu sync.Mutex
 	h  Histogram

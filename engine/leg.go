@@ -62,11 +62,11 @@ type LegConfig struct {
 	// Memory is allocated as it is used.
 	SourceLimit time.Duration
 	// OnRender announces a new speaker, before its first frame, on the
-	// goroutine that reads the network: handlers and taps attached in it
-	// get frame one. It must not block.
+	// goroutine that reads the network, or at the turn of a pacer that does:
+	// handlers and taps attached in it get frame one. It must not block.
 	OnRender func(*Render)
 	// OnDTMF tells of a key that a party pressed: one of 0-9, *, #, A-D;
-	// speaker is "" when the cloud does not tell. Same goroutine.
+	// speaker is "" when the cloud does not tell. Called as OnRender.
 	OnDTMF func(tone byte, speaker string)
 	// OnMark tells that a mark was played or flushed, one at a time, at a turn
 	// of a pacer or on the goroutine that flushes or closes. It must not
@@ -207,7 +207,8 @@ func (l *Leg) Render(speaker uint32) *Render {
 func (l *Leg) Tap(frames int) *Tap { return l.attachTap(newTap(frames, &l.lat, l.drop)) }
 
 // LazyTap is Tap for a reader that comes now and then and takes all: the ring has
-// memory only for what waits in it, borrowed four frames at a time.
+// memory for what waits in it, borrowed four frames at a time, and given back as
+// the next frames come.
 func (l *Leg) LazyTap(frames int) *Tap { return l.attachTap(newLazyTap(frames, &l.lat, l.drop)) }
 
 func (l *Leg) attachTap(t *Tap) *Tap {

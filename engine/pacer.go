@@ -30,6 +30,7 @@ type pacer struct {
 	turning    sync.Mutex
 	turn       int64 // the first that is not taken yet
 	idle       bool  // nothing is on the schedule
+	resting    bool  // the goroutine waits for the bell
 	due        []*Source
 	dueBeats   []*Beat
 	understudy understudy
@@ -134,13 +135,13 @@ func (p *pacer) run() {
 	defer close(p.ended)
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	late := time.Duration(0)
+	late := time.Duration(-1)
 	for {
 		at, ok := p.advance(late)
 		if !ok {
 			select {
 			case <-p.bell:
-				late = 0
+				late = -1 // which says nothing of the kernel
 				continue
 			case <-p.stop:
 				return
@@ -153,12 +154,15 @@ func (p *pacer) run() {
 	}
 }
 
-// advance is takeDue, for the pacer's goroutine, which was woken so late.
+// advance is takeDue, for the pacer's goroutine, which the kernel woke so late; it
+// did not if late is negative.
 func (p *pacer) advance(late time.Duration) (at int64, ok bool) {
 	p.turning.Lock()
 	defer p.turning.Unlock()
 	p.understudy.judge(late)
-	if at, ok = p.takeDue(); ok {
+	at, ok = p.takeDue()
+	p.resting = !ok
+	if ok {
 		p.understudy.watch(at)
 	}
 	return at, ok

@@ -36,7 +36,7 @@ func (u *understudy) judge(late time.Duration) {
 	switch {
 	case late > tolerance:
 		u.needed, u.inTime = u.wanted, 0
-	case u.needed:
+	case u.needed && late >= 0:
 		if u.inTime++; u.inTime == restored {
 			u.needed = false
 		}
@@ -64,8 +64,12 @@ func (u *understudy) step() {
 	p.turning.Lock()
 	defer p.turning.Unlock()
 	u.set = false
-	if at, ok := p.takeDue(); ok {
+	at, ok := p.takeDue()
+	switch {
+	case ok:
 		u.watch(at)
+	case !p.resting: // and would not hear the bell
+		u.watch(Now() + nap)
 	}
 }
 

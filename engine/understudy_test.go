@@ -19,12 +19,12 @@ func withSleep(t *testing.T, sleep func(until int64)) *Engine {
 }
 
 // turns starts a beat and returns the times of its turns.
-func turns(t *testing.T, e *Engine) <-chan int64 {
+func turns(t *testing.T, e *Engine) (<-chan int64, *Beat) {
 	t.Helper()
 	at := make(chan int64, 1000)
 	b := e.NewBeat(nil, func(due int64) { at <- due }, func() {})
 	require.NoError(t, b.Start())
-	return at
+	return at, b
 }
 
 // TestUnderstudyTakesTurns while the pacer's goroutine does not come back from
@@ -40,19 +40,23 @@ func TestUnderstudyTakesTurns(t *testing.T) {
 		}
 	})
 	defer close(back)
-	at := turns(t, e)
+	at, b := turns(t, e)
 	<-lost
 	for len(at) > 0 {
 		<-at
 	}
 	inOrder(t, at, 20)
+	b.Stop() // and nothing is left to do
+	time.Sleep(2 * time.Duration(slotNanos))
+	at, _ = turns(t, e)
+	inOrder(t, at, 5)
 }
 
 // TestUnderstudyStops when the engine is closed, while the pacer's goroutine
 // sleeps on.
 func TestUnderstudyStops(t *testing.T) {
 	e := withSleep(t, func(until int64) { sleepUntil(until + int64(2*tolerance)) })
-	at := turns(t, e)
+	at, _ := turns(t, e)
 	for range 10 {
 		<-at
 	}
@@ -76,6 +80,8 @@ func TestUnderstudyIsNotAsked(t *testing.T) {
 		}
 		require.True(t, u.needed)
 	}
+	u.judge(-1)
+	require.True(t, u.needed, "the bell proves nothing")
 	u.judge(tolerance)
 	require.False(t, u.needed)
 	u.watch(Now())
@@ -89,7 +95,8 @@ func TestPacerAndUnderstudyShareTurns(t *testing.T) {
 		n++ // of the pacer's goroutine
 		sleepUntil(until + n*int64(700*time.Microsecond)%int64(3*tolerance))
 	})
-	inOrder(t, turns(t, e), 50)
+	at, _ := turns(t, e)
+	inOrder(t, at, 50)
 }
 
 // inOrder checks that n turns come, none of them twice. (Some are left out if

@@ -9,8 +9,9 @@ import (
 
 // A Writer writes one file. It is not safe for concurrent use.
 //
-// Any error leaves the file as it was described last: the header claims no
-// sample that was not written. The caller may try again.
+// An error of WriteAt leaves the file as it was described last. After one of
+// Patch, Claim or Close the header may be torn, until one of them succeeds. The
+// header claims no sample that was not written, unless Claim was told to.
 type Writer struct {
 	w       io.WriterAt
 	rate    int
@@ -62,8 +63,9 @@ func (f *Writer) Patch() error {
 	return f.Claim(f.end)
 }
 
-// Claim is Patch for a caller who knows better how many samples there are: who
-// makes the file shorter, or what follows them is not meant to be heard.
+// Claim is Patch for a caller who knows better how many samples there are, as who
+// makes the file shorter or longer. Patch and Close claim all that was written
+// again: such a caller has no use for them.
 func (f *Writer) Claim(samples int64) error {
 	if samples < 0 || samples > maxSamples {
 		return fmt.Errorf("wav: header of %d samples: want 0 to %d", samples, int64(maxSamples))

@@ -116,7 +116,7 @@ func (w *wave) read(at int64, dst []int16, buf []byte) error {
 // than there is.
 func (w *wave) truncate(samples int64) error {
 	if samples < w.claimed || w.claimed < 0 {
-		if err := w.claim(samples); err != nil {
+		if err := w.claim(min(samples, w.samples)); err != nil {
 			return err
 		}
 	}

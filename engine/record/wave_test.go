@@ -82,6 +82,11 @@ func TestWaveClaimsAgain(t *testing.T) {
 	require.NoError(t, w.truncate(10))
 	require.NoError(t, w.setEnd(10))
 	require.Len(t, samplesOf(t, path), 10)
+	stuck = true
+	require.ErrorIs(t, w.claim(9), io.ErrShortWrite)
+	stuck = false
+	require.NoError(t, w.setEnd(30), "nor before it adds silence")
+	require.Len(t, samplesOf(t, path), 30)
 }
 
 // TestSumFollowsWhatComesLate: what changes in a track below the end of the

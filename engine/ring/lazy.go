@@ -24,19 +24,19 @@ type Segments interface {
 // NewLazy is New for a ring that is nearly empty most of the time, of which
 // there are many: it has memory for what waits in it, which the writer gets from
 // stock four frames at a time, uses again when they were read, and puts back
-// when it holds more than it needs.
+// when it holds more than it needs. All this happens as the writer goes on: one
+// that falls silent keeps what it had. n is rounded up to whole segments, and one
+// more.
 //
 // Slots and PeekN return four frames at most.
 func NewLazy(n int, stock Segments) (*Writer, *Reader) {
 	if n < 1 || n > MaxFrames/2 {
 		panic(fmt.Sprintf("ring: NewLazy: n = %d frames, want 1 to %d", n, MaxFrames/2))
 	}
-	size := segmentFrames
-	for size < n+segmentFrames-1 { // a segment is the reader's until it has left it
-		size <<= 1
-	}
-	w, r := newRing(uint64(size))
-	w.ring.segments = make([]*Segment, size/segmentFrames)
+	// A segment is the reader's until it has left it.
+	segments := (n + 2*segmentFrames - 2) / segmentFrames
+	w, r := newRing(uint64(segments * segmentFrames))
+	w.ring.segments = make([]*Segment, segments)
 	w.limit = 0 // it has to enter first
 	w.lazy.stock, r.lazy = stock, true
 	return w, r

@@ -17,7 +17,7 @@ func TestModel(t *testing.T) {
 		m := &model{size: max(2, 1<<bitsFor(n))}
 		if rapid.Bool().Draw(t, "lazy") {
 			w, r = newLazy(n)
-			m = &model{size: max(segmentFrames, 1<<bitsFor(n+segmentFrames-1)), lazy: true}
+			m = &model{size: (n + 2*segmentFrames - 2) / segmentFrames * segmentFrames, lazy: true}
 		}
 		small := rapid.IntRange(-1, m.size+2)
 		t.Repeat(map[string]func(*rapid.T){

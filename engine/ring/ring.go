@@ -9,8 +9,8 @@
 // [Reader.Skipped] or still in the ring.
 //
 // It never allocates after New, never starts a goroutine, never reads a clock
-// and never zeroes a frame. The ring of [NewLazy] borrows its memory instead,
-// for as long as frames are in it.
+// and never zeroes a frame. The ring of [NewLazy] borrows its memory instead, as
+// its writer goes.
 //
 // # Ownership
 //
@@ -19,7 +19,8 @@
 // slot i modulo the capacity, and
 //
 //   - slots [read, write) are the reader's,
-//   - slots [write, read+capacity) are the writer's.
+//   - slots [write, read+capacity) are the writer's; of a lazy ring, with read
+//     rounded down to its segment.
 //
 // A side stores its own index to give slots away, and loads the other's to
 // find what it was given. Those atomics are all that orders the accesses to

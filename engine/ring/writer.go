@@ -3,7 +3,7 @@ package ring
 import "github.com/mixminus/mixminus/engine/pcm"
 
 // Slot returns the next free slot, which the producer owns until Commit. It
-// holds an old frame, not zeros: the producer sets every field. Slot without
+// holds an old frame, in a lazy ring another's, not zeros: the producer sets every field. Slot without
 // a Commit gives the same slot again.
 //
 // When the ring is full, or closed, Slot returns nil: the frame that was to

@@ -3,10 +3,10 @@
 // binds the streams of transport/rtpmedia to a leg's contexts and knows neither
 // socket nor clock.
 //
-// A Media belongs to one goroutine, that of a beat (engine.Beat): the driver
-// gives it the packets that came (Take, TakeControl), lets it have its turn
-// every 20 ms (Turn), and sends what it has (Next, Report). So no packet waits
-// for a lock or wakes anybody:
+// A Media belongs to the turns of a beat (engine.Beat): the driver gives it the
+// packets that came (Take, TakeControl), lets it have its turn every 20 ms (Turn),
+// and sends what it has (Next, Report). So no packet waits for a lock or wakes
+// anybody:
 //
 //	packets -> Take -> jitter buffer -> Turn -> render context -> handler, taps
 //	Source -> SendFrame -> queue -> Next -> packets
