@@ -70,8 +70,10 @@ func BenchmarkBusyPacing(b *testing.B) {
 		stop := keepBusy()
 		var all sync.WaitGroup
 		all.Go(func() { turn.addTurns(b) })
-		all.Go(timer.addTimers)
-		all.Go(thread.addWakes)
+		all.Go(func() {
+			timer.addWakes(busyTurns, pcm.FrameDuration, func(at int64) { time.Sleep(time.Duration(at - engine.Now())) })
+		})
+		all.Go(func() { thread.addThread(busyTurns, pcm.FrameDuration) })
 		all.Wait()
 		stop()
 	}
@@ -134,24 +136,21 @@ func (l *lateness) addTurns(tb testing.TB) {
 	beat.Stop()
 }
 
-func (l *lateness) addTimers() {
+// addWakes adds by how much n sleeps were late.
+func (l *lateness) addWakes(n int, every time.Duration, sleep func(until int64)) {
 	at := engine.Now()
-	for range busyTurns {
-		at += int64(pcm.FrameDuration)
-		time.Sleep(time.Duration(at - engine.Now()))
+	for range n {
+		at += int64(every)
+		sleep(at)
 		l.ns = append(l.ns, engine.Now()-at)
 	}
 }
 
-func (l *lateness) addWakes() {
+// addThread is addWakes of a thread that sleeps in the kernel, as a pacer's does.
+func (l *lateness) addThread(n int, every time.Duration) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	at := engine.Now()
-	for range busyTurns {
-		at += int64(pcm.FrameDuration)
-		sleepUntil(at)
-		l.ns = append(l.ns, engine.Now()-at)
-	}
+	l.addWakes(n, every, sleepUntil)
 }
 
 // lateness is that of many frames, and what they took.
@@ -171,13 +170,10 @@ func (l *lateness) add(tb testing.TB, n int, run func(testing.TB, []stream, *spe
 }
 
 func (l *lateness) addFloor() {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	at := engine.Now()
-	for range paced * int(pcm.FrameDuration/time.Millisecond) {
-		at += int64(time.Millisecond)
-		sleepUntil(at)
-		l.ns = append(l.ns, (engine.Now()-at)%int64(pcm.FrameDuration))
+	from := len(l.ns)
+	l.addThread(paced*int(pcm.FrameDuration/time.Millisecond), time.Millisecond)
+	for i := range l.ns[from:] {
+		l.ns[from+i] %= int64(pcm.FrameDuration)
 	}
 }
 

@@ -175,10 +175,8 @@ func (p *pacer) takeDue() (at int64, ok bool) {
 		p.turn = max(p.turn, Now()/phaseNanos+1)
 	}
 	for {
-		select {
-		case <-p.stop:
+		if p.stopped() {
 			return 0, false
-		default:
 		}
 		turn, ok := p.nextTurn(p.turn)
 		if !ok {
@@ -200,6 +198,15 @@ func (p *pacer) takeDue() (at int64, ok bool) {
 			p.turn = turn + 1
 			p.take(turn)
 		}
+	}
+}
+
+func (p *pacer) stopped() bool {
+	select {
+	case <-p.stop:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -24,7 +24,6 @@ type understudy struct {
 
 	// Guarded by pacer.turning.
 	timer  *time.Timer
-	over   bool
 	needed bool // from the start, until the pacer's goroutine has proved itself
 	set    bool // the timer will come
 	inTime int  // how often in a row the pacer's goroutine was
@@ -46,7 +45,7 @@ func (u *understudy) judge(late time.Duration) {
 // watch sets the timer for the next turn, at at, if the understudy is needed.
 // Guarded by pacer.turning.
 func (u *understudy) watch(at int64) {
-	if !u.needed || u.set || u.over {
+	if !u.needed || u.set || u.pacer.stopped() {
 		return
 	}
 	u.set = true
@@ -73,11 +72,11 @@ func (u *understudy) step() {
 	}
 }
 
-// dismiss ends it; no turn of its is under way when it returns.
+// dismiss ends it, once the pacer is stopped; no turn of its is under way when it
+// returns.
 func (u *understudy) dismiss() {
 	u.pacer.turning.Lock()
 	defer u.pacer.turning.Unlock()
-	u.over = true
 	if u.timer != nil {
 		u.timer.Stop()
 	}

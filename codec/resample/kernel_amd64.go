@@ -77,9 +77,8 @@ func (k kernel) halve(dst, x []int16, f *fixed) {
 	halve(dst, x, f)
 }
 
-// The arguments of these are those of the functions in kernel.go, and
-// what is in a fixed. They check
-// no bounds; lengths are multiples of lanes.
+// The arguments of these are those of the functions in kernel.go, and what is in
+// a fixed. They check no bounds; lengths are multiples of lanes.
 
 //go:noescape
 func convolveAVX2(dst []int16, x, h []float32, off []int32)

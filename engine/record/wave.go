@@ -19,7 +19,7 @@ const sampleBytes = 2
 // again. It is not safe for concurrent use.
 type wave struct {
 	file    File
-	w       *wav.Writer // nil: it was found, and is only read
+	w       *wav.Writer // nil: it was found, and no samples are written any more
 	samples int64       // in the file
 	claimed int64       // by the header
 }
